@@ -1,0 +1,1 @@
+//! The per-shot LoRA: recipe, adapter, training loop, optimiser, adapter file.

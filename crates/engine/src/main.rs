@@ -1,0 +1,2 @@
+//! The program `lora-edit`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The Wan networks, their kernels, flow mathematics, sampling and weights.

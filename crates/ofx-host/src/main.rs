@@ -1,0 +1,2 @@
+//! The program `ofx-run`.
+fn main() {}

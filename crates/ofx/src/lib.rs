@@ -1,0 +1,1 @@
+//! OpenFX made safe, plug-in side.

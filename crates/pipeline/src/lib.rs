@@ -1,0 +1,1 @@
+//! The verbs: condition, fit the adapter, generate, report.

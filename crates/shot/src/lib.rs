@@ -1,0 +1,1 @@
+//! Pictures: frames, masks, colour, geometry, ranges, image files and the job protocol.

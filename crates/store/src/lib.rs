@@ -1,0 +1,1 @@
+//! A content-addressed folder: put, find, lock, lease, evict.

@@ -1,0 +1,1 @@
+//! The OpenFX C ABI in use: types, constants and status codes.

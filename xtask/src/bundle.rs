@@ -1,0 +1,178 @@
+//! Lays out `LoraEdit.ofx.bundle` from a fresh build and refuses a bundle that a host would refuse.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use object::Object;
+
+/// All that the OpenFX standard asks a plug-in to export, and all that ours may.
+const EXPORTS: [&str; 3] = ["OfxGetNumberOfPlugins", "OfxGetPlugin", "OfxSetHost"];
+/// A plug-in above this has swallowed something it should not (a tensor library, debug information).
+const SIZE_LIMIT: u64 = 8 << 20;
+
+/// Builds plug-in and engine with cargo's `profile` (`dev` or `release`) and lays out the bundle in
+/// `out_dir`. Returns the bundle's folder.
+///
+/// # Errors
+/// A failed build, missing weights of the embedded model, or a plug-in that breaks a rule of the
+/// bundle: other exports, a tensor library or CUDA among its libraries, too large.
+pub fn bundle(profile: &str, out_dir: &Path) -> Result<PathBuf> {
+    let built = Built::build(profile)?;
+    check_plugin(&built.plugin)?;
+    let contents = out_dir.join("LoraEdit.ofx.bundle").join("Contents");
+    let programs = contents.join(arch_folder());
+    install(&built.plugin, &programs.join("LoraEdit.ofx"))?;
+    install(&built.engine, &programs.join(format!("lora-edit{}", std::env::consts::EXE_SUFFIX)))?;
+    install_models(&workspace().join("bundle/models"), &contents.join("Resources/models"))?;
+    if cfg!(target_os = "macos") {
+        fs::write(contents.join("Info.plist"), info_plist()).context("Info.plist")?;
+    }
+    Ok(out_dir.join("LoraEdit.ofx.bundle"))
+}
+
+/// What cargo built: the plug-in's shared library and the engine's program.
+struct Built {
+    plugin: PathBuf,
+    engine: PathBuf,
+}
+
+impl Built {
+    fn build(profile: &str) -> Result<Self> {
+        let messages = cargo_build(profile)?;
+        let plugin = messages.iter().find_map(plugin_file);
+        let engine = messages.iter().find_map(engine_file);
+        Ok(Self {
+            plugin: plugin.context("cargo built no plug-in library")?,
+            engine: engine.context("cargo built no program lora-edit")?,
+        })
+    }
+}
+
+/// Cargo's own account of what it built, which holds wherever the target folder is.
+fn cargo_build(profile: &str) -> Result<Vec<serde_json::Value>> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--package", "lora-edit-ofx", "--package", "lora-edit-engine"])
+        .args(["--profile", profile, "--message-format", "json-render-diagnostics"])
+        .current_dir(workspace())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cargo build")?;
+    ensure!(output.status.success(), "cargo build failed");
+    String::from_utf8(output.stdout)
+        .context("cargo's messages")?
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .map(|line| serde_json::from_str(line).context("cargo's messages"))
+        .collect()
+}
+
+fn plugin_file(message: &serde_json::Value) -> Option<PathBuf> {
+    let is_plugin = message["target"]["name"] == "lora_edit_ofx" && message["reason"] == "compiler-artifact";
+    let files = message["filenames"].as_array().filter(|_| is_plugin)?;
+    let library = |file: &&str| file.ends_with(std::env::consts::DLL_SUFFIX);
+    files.iter().filter_map(|file| file.as_str()).find(library).map(PathBuf::from)
+}
+
+fn engine_file(message: &serde_json::Value) -> Option<PathBuf> {
+    let is_engine = message["target"]["name"] == "lora-edit";
+    message["executable"].as_str().filter(|_| is_engine).map(PathBuf::from)
+}
+
+/// The standard's name of the folder that holds this machine's programs.
+fn arch_folder() -> &'static str {
+    match std::env::consts::OS {
+        "macos" => "MacOS",
+        "windows" => "Win64",
+        _ => "Linux-x86-64",
+    }
+}
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// Copies by a temporary name: a host may have the old file mapped, and must keep it.
+fn install(from: &Path, to: &Path) -> Result<()> {
+    let folder = to.parent().context("a file in a folder")?;
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let temporary = to.with_extension("tmp");
+    fs::copy(from, &temporary).with_context(|| from.display().to_string())?;
+    fs::rename(&temporary, to).with_context(|| to.display().to_string())
+}
+
+fn install_models(from: &Path, to: &Path) -> Result<()> {
+    let mut weights = 0;
+    for file in files_below(from)? {
+        weights += usize::from(file.extension().is_some_and(|e| e == "safetensors"));
+        install(&file, &to.join(file.strip_prefix(from)?))?;
+    }
+    ensure!(weights > 0, "{}: no weights of the embedded model", from.display());
+    Ok(())
+}
+
+fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(files_below(&path)?);
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+fn check_plugin(plugin: &Path) -> Result<()> {
+    let bytes = fs::read(plugin).with_context(|| plugin.display().to_string())?;
+    let size = bytes.len() as u64;
+    ensure!(size < SIZE_LIMIT, "the plug-in has {size} bytes, more than {SIZE_LIMIT}");
+    let file = object::File::parse(&*bytes).context("the plug-in's object file")?;
+    check_exports(&file)?;
+    check_libraries(&file)
+}
+
+/// Stand-alone Fusion rejects a bundle with exports of its own.
+fn check_exports(file: &object::File<'_>) -> Result<()> {
+    let exports = file.exports()?;
+    let names: Vec<_> = exports.iter().map(|e| String::from_utf8_lossy(e.name()).into_owned()).collect();
+    for wanted in EXPORTS {
+        ensure!(names.iter().any(|name| plain(name) == wanted), "the plug-in does not export {wanted}");
+    }
+    match names.iter().find(|name| !EXPORTS.contains(&plain(name))) {
+        Some(stray) => bail!("the plug-in exports {stray}"),
+        None => Ok(()),
+    }
+}
+
+/// Mach-O writes an underscore before every C name.
+fn plain(name: &str) -> &str {
+    if cfg!(target_os = "macos") { name.strip_prefix('_').unwrap_or(name) } else { name }
+}
+
+fn check_libraries(file: &object::File<'_>) -> Result<()> {
+    for import in file.imports()? {
+        let name = String::from_utf8_lossy(import.name()).to_lowercase();
+        ensure!(!name.starts_with("cu") && !name.contains("torch"), "the plug-in calls {name}");
+    }
+    Ok(())
+}
+
+fn info_plist() -> String {
+    let entries = [
+        ("CFBundleDevelopmentRegion", "en"),
+        ("CFBundleExecutable", "LoraEdit.ofx"),
+        ("CFBundleIdentifier", "org.lora-edit.LoraEdit"),
+        ("CFBundleInfoDictionaryVersion", "6.0"),
+        ("CFBundlePackageType", "BNDL"),
+        ("CFBundleVersion", env!("CARGO_PKG_VERSION")),
+    ];
+    let lines: String =
+        entries.iter().map(|(k, v)| format!("  <key>{k}</key><string>{v}</string>\n")).collect();
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<plist version=\"1.0\">\n<dict>\n{lines}</dict>\n</plist>\n"
+    )
+}

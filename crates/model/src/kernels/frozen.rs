@@ -1,0 +1,96 @@
+//! The product with a frozen weight: differentiable in its input only.
+//!
+//! Candle's own matmul computes and keeps a gradient for *both* operands, which for a frozen base
+//! costs a third product and one more copy of the model. This operation has the input as its only
+//! argument, so the backward pass never meets the weight.
+
+use std::ops::AddAssign;
+
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Storage, Tensor, bail};
+use rayon::prelude::*;
+
+/// Rows times elements below which one thread adds the bias faster than several.
+const PARALLEL_BIAS: usize = 1 << 16;
+
+/// `x·Wᵀ + bias` for `x` (..., in), `weight` (out, in) and `bias` (out), giving (..., out).
+///
+/// The gradient reaches `x` alone. A non-contiguous `x` is copied; the weight never is.
+///
+/// # Errors
+/// When shapes, types or devices do not fit together, or the device is not the CPU.
+pub fn frozen_linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let op = FrozenLinear { weight: weight.detach(), bias: bias.map(Tensor::detach) };
+    x.contiguous()?.apply_op1(op)
+}
+
+struct FrozenLinear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl CustomOp1 for FrozenLinear {
+    fn name(&self) -> &'static str {
+        "frozen-linear"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (shape, rows) = self.output_shape(layout)?;
+        let mut y = self.product(x, layout, rows)?;
+        if let Some(bias) = &self.bias {
+            add_bias(&mut y, bias)?;
+        }
+        Ok((y, shape))
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        let (outputs, _) = self.weight.dims2()?;
+        let rows = gradient.reshape(((), outputs))?;
+        Ok(Some(rows.matmul(&self.weight)?.reshape(x.shape())?))
+    }
+}
+
+impl FrozenLinear {
+    /// The shape of the result and the number of input rows.
+    fn output_shape(&self, layout: &Layout) -> Result<(Shape, usize)> {
+        let (outputs, inputs) = self.weight.dims2()?;
+        let mut dims = layout.dims().to_vec();
+        match dims.last_mut() {
+            Some(last) if *last == inputs => *last = outputs,
+            _ => bail!("linear {outputs}x{inputs} got an input of shape {:?}", layout.dims()),
+        }
+        Ok((Shape::from(dims), layout.shape().elem_count() / inputs.max(1)))
+    }
+
+    /// `x·Wᵀ`, the transposition by strides.
+    fn product(&self, x: &CpuStorage, layout: &Layout, rows: usize) -> Result<CpuStorage> {
+        let (outputs, inputs) = self.weight.dims2()?;
+        let x_layout = Layout::contiguous_with_offset((rows, inputs), layout.start_offset());
+        let (weight, weight_layout) = self.weight.storage_and_layout();
+        let Storage::Cpu(weight) = &*weight else { bail!("frozen weight is not on the CPU") };
+        x.matmul(weight, (1, rows, outputs, inputs), &x_layout, &weight_layout.transpose(0, 1)?)
+    }
+}
+
+fn add_bias(y: &mut CpuStorage, bias: &Tensor) -> Result<()> {
+    let (bias, layout) = bias.storage_and_layout();
+    let Storage::Cpu(bias) = &*bias else { bail!("frozen bias is not on the CPU") };
+    let Some((from, to)) = layout.contiguous_offsets() else { bail!("frozen bias is not contiguous") };
+    match (y, bias) {
+        (CpuStorage::F32(y), CpuStorage::F32(bias)) => add_to_rows(y, &bias[from..to]),
+        (CpuStorage::F64(y), CpuStorage::F64(bias)) => add_to_rows(y, &bias[from..to]),
+        (CpuStorage::BF16(y), CpuStorage::BF16(bias)) => add_to_rows(y, &bias[from..to]),
+        (CpuStorage::F16(y), CpuStorage::F16(bias)) => add_to_rows(y, &bias[from..to]),
+        (y, bias) => bail!("linear result is {:?}, its bias {:?}", y.dtype(), bias.dtype()),
+    }
+    Ok(())
+}
+
+fn add_to_rows<T: Copy + AddAssign + Send + Sync>(y: &mut [T], bias: &[T]) {
+    let add = |row: &mut [T]| row.iter_mut().zip(bias).for_each(|(y, b)| *y += *b);
+    if y.len() < PARALLEL_BIAS {
+        y.chunks_exact_mut(bias.len().max(1)).for_each(add);
+    } else {
+        y.par_chunks_exact_mut(bias.len().max(1)).with_min_len(16).for_each(add);
+    }
+}

@@ -1,0 +1,3 @@
+//! Operations that candle lacks, does slowly, or differentiates wrongly.
+
+pub mod frozen;

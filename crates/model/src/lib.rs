@@ -1,5 +1,20 @@
 //! The Wan networks, their kernels, flow mathematics, sampling and weights.
 #![deny(unsafe_code)]
 
+mod attention;
+mod block;
+pub mod config;
+mod embeddings;
+pub mod error;
 pub mod kernels;
 pub mod linear;
+pub mod names;
+pub mod rope;
+pub mod transformer;
+pub mod weights;
+
+pub use config::{TransformerConfig, VaeConfig};
+pub use error::ModelError;
+pub use linear::{Linear, LowRank};
+pub use transformer::WanTransformer;
+pub use weights::Weights;

@@ -1,0 +1,84 @@
+//! One block of the transformer.
+
+use candle_core::{Result, Tensor};
+
+use crate::attention::{Attention, Context};
+use crate::config::TransformerConfig;
+use crate::error::Loaded;
+use crate::kernels::{gated_add, gelu_tanh, layer_norm};
+use crate::linear::Linear;
+use crate::rope::RopeTable;
+use crate::weights::Scope;
+
+/// Self attention, cross attention and feed-forward layers, the first and last under the time's control.
+pub(crate) struct Block {
+    eps: f64,
+    modulation: Tensor,
+    self_attn: Attention,
+    norm3: [Tensor; 2],
+    cross_attn: Attention,
+    ffn: [Linear; 2],
+}
+
+impl Block {
+    pub fn load(w: &Scope<'_>, config: &TransformerConfig) -> Loaded<Self> {
+        let dim = config.dim();
+        let norm3 = w.under("norm3");
+        Ok(Self {
+            eps: config.eps,
+            modulation: w.tensor("modulation", &[1, 6, dim])?,
+            self_attn: Attention::load(&w.under("self_attn"), config, false)?,
+            norm3: [norm3.tensor("weight", &[dim])?, norm3.tensor("bias", &[dim])?],
+            cross_attn: Attention::load(&w.under("cross_attn"), config, config.takes_image())?,
+            ffn: [w.linear("ffn.0", dim, config.ffn_dim)?, w.linear("ffn.2", config.ffn_dim, dim)?],
+        })
+    }
+
+    /// x (B, S, dim), time (B, T, 6, dim) with T = 1 or S -> (B, S, dim)
+    pub fn forward(&self, x: &Tensor, time: &Tensor, context: &Context, table: &RopeTable) -> Result<Tensor> {
+        let time = time.broadcast_add(&self.modulation)?;
+        let part = |i: usize| time.narrow(2, i, 1)?.squeeze(2)?.contiguous();
+        let normed = layer_norm(x, &(part(1)? + 1.0)?, &part(0)?, self.eps)?;
+        let x = gated_add(x, &self.self_attn.to_itself(&normed, table)?, &part(2)?)?;
+        let normed = layer_norm(&x, &self.norm3[0], &self.norm3[1], self.eps)?;
+        let x = (&x + self.cross_attn.to_context(&normed, context)?)?;
+        let normed = layer_norm(&x, &(part(4)? + 1.0)?, &part(3)?, self.eps)?;
+        let hidden = gelu_tanh(&self.ffn[0].forward(&normed)?)?;
+        gated_add(&x, &self.ffn[1].forward(&hidden)?, &part(5)?)
+    }
+
+    /// Every linear layer with its name within the block, in the order of the official checkpoint.
+    pub fn linears(&self) -> Vec<(&'static str, &Linear)> {
+        let (own, cross) = (&self.self_attn, &self.cross_attn);
+        let layers = [&own.q, &own.k, &own.v, &own.o, &cross.q, &cross.k, &cross.v, &cross.o];
+        let image = cross.image.iter().flat_map(|image| [&image.k, &image.v]);
+        let all = layers.into_iter().chain(image).chain(&self.ffn);
+        names(cross.image.is_some()).zip(all).collect()
+    }
+
+    /// The same, to be changed.
+    pub fn linears_mut(&mut self) -> Vec<(&'static str, &mut Linear)> {
+        let (own, cross) = (&mut self.self_attn, &mut self.cross_attn);
+        let names = names(cross.image.is_some());
+        let own = [&mut own.q, &mut own.k, &mut own.v, &mut own.o];
+        let image = cross.image.iter_mut().flat_map(|image| [&mut image.k, &mut image.v]);
+        let cross = [&mut cross.q, &mut cross.k, &mut cross.v, &mut cross.o];
+        names.zip(own.into_iter().chain(cross).chain(image).chain(&mut self.ffn)).collect()
+    }
+}
+
+const ATTENTION_NAMES: [&str; 8] = [
+    "self_attn.q",
+    "self_attn.k",
+    "self_attn.v",
+    "self_attn.o",
+    "cross_attn.q",
+    "cross_attn.k",
+    "cross_attn.v",
+    "cross_attn.o",
+];
+
+fn names(with_image: bool) -> impl Iterator<Item = &'static str> {
+    let image: &[&str] = if with_image { &["cross_attn.k_img", "cross_attn.v_img"] } else { &[] };
+    ATTENTION_NAMES.into_iter().chain(image.iter().copied()).chain(["ffn.0", "ffn.2"])
+}

@@ -1,0 +1,152 @@
+//! What goes into the blocks: patches, time, text and image as tokens; and patches out of tokens.
+
+use candle_core::{DType, Device, Result, Tensor, bail};
+
+use crate::config::TransformerConfig;
+use crate::error::Loaded;
+use crate::kernels::{gelu_tanh, layer_norm};
+use crate::linear::Linear;
+use crate::weights::Scope;
+
+/// Longest period of the sinusoidal time embedding.
+const MAX_PERIOD: f64 = 10_000.0;
+/// Added under the root of the image embedding's norms, PyTorch's default.
+const IMAGE_EPS: f64 = 1e-5;
+
+/// Two linear layers with an activation between.
+pub(crate) struct TwoLayers {
+    first: Linear,
+    second: Linear,
+}
+
+impl TwoLayers {
+    /// Layers `{name}.0` and `{name}.2`, inputs -> hidden -> outputs.
+    pub fn load(w: &Scope<'_>, name: &str, inputs: usize, dim: usize) -> Loaded<Self> {
+        let w = w.under(name);
+        Ok(Self { first: w.linear("0", inputs, dim)?, second: w.linear("2", dim, dim)? })
+    }
+
+    pub fn forward(&self, x: &Tensor, activation: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+        self.second.forward(&activation(&self.first.forward(x)?)?)
+    }
+}
+
+/// CLIP image states to tokens.
+pub(crate) struct ImageEmbedding {
+    norm_in: [Tensor; 2],
+    first: Linear,
+    second: Linear,
+    norm_out: [Tensor; 2],
+}
+
+impl ImageEmbedding {
+    pub fn load(w: &Scope<'_>, image_dim: usize, dim: usize) -> Loaded<Self> {
+        let w = w.under("img_emb.proj");
+        let norm = |name: &str, size| -> Loaded<[Tensor; 2]> {
+            Ok([w.under(name).tensor("weight", &[size])?, w.under(name).tensor("bias", &[size])?])
+        };
+        Ok(Self {
+            norm_in: norm("0", image_dim)?,
+            first: w.linear("1", image_dim, image_dim)?,
+            second: w.linear("3", image_dim, dim)?,
+            norm_out: norm("4", dim)?,
+        })
+    }
+
+    /// (B, tokens, image_dim) -> (B, tokens, dim)
+    pub fn forward(&self, image: &Tensor) -> Result<Tensor> {
+        let x = layer_norm(image, &self.norm_in[0], &self.norm_in[1], IMAGE_EPS)?;
+        let x = self.second.forward(&self.first.forward(&x)?.gelu_erf()?)?;
+        layer_norm(&x, &self.norm_out[0], &self.norm_out[1], IMAGE_EPS)
+    }
+}
+
+/// The noise level, for the blocks and for the head.
+pub(crate) struct TimeEmbedding {
+    layers: TwoLayers,
+    projection: Linear,
+    frequencies: usize,
+}
+
+impl TimeEmbedding {
+    pub fn load(w: &Scope<'_>, config: &TransformerConfig) -> Loaded<Self> {
+        let dim = config.dim();
+        let layers = TwoLayers::load(w, "time_embedding", config.freq_dim, dim)?;
+        let projection = w.linear("time_projection.1", dim, 6 * dim)?;
+        Ok(Self { layers, projection, frequencies: config.freq_dim })
+    }
+
+    /// Time steps (B,) or (B, tokens) to the head's (B, T, dim) and the blocks' (B, T, 6, dim), T being 1 or tokens.
+    pub fn forward(&self, t: &Tensor) -> Result<(Tensor, Tensor)> {
+        let t = if t.rank() == 1 { t.unsqueeze(1)? } else { t.clone() };
+        let (batch, tokens) = t.dims2()?;
+        let e = self.layers.forward(&sinusoid(&t, self.frequencies)?, Tensor::silu)?;
+        let e0 = self.projection.forward(&e.silu()?)?;
+        let dim = e.dim(2)?;
+        Ok((e, e0.reshape((batch, tokens, 6, dim))?))
+    }
+}
+
+/// (B, T) -> (B, T, size): cosines, then sines, of falling frequency; the angles in f64.
+fn sinusoid(t: &Tensor, size: usize) -> Result<Tensor> {
+    let (batch, tokens) = t.dims2()?;
+    let times: Vec<f64> = t.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+    let half = size / 2;
+    let frequency = |i: usize| MAX_PERIOD.powf(-(i as f64) / half as f64);
+    let waves = |t: f64| {
+        let angle = move |i| t * frequency(i);
+        (0..half).map(move |i| angle(i).cos()).chain((0..half).map(move |i| angle(i).sin()))
+    };
+    let values: Vec<f32> = times.into_iter().flat_map(waves).map(|v| v as f32).collect();
+    Tensor::from_vec(values, (batch, tokens, 2 * half), &Device::Cpu)
+}
+
+/// Cuts the latent into patches of `patch` = (frames, rows, columns).
+pub(crate) struct Patches {
+    patch: [usize; 3],
+    embedding: Linear,
+}
+
+impl Patches {
+    /// The published weight is a convolution's (dim, in, patch...); with stride = size that is a linear layer.
+    pub fn load(w: &Scope<'_>, config: &TransformerConfig) -> Loaded<Self> {
+        let (dim, patch, w) = (config.dim(), config.patch_size, w.under("patch_embedding"));
+        let weight = w.tensor("weight", &[dim, config.in_channels, patch[0], patch[1], patch[2]])?;
+        let embedding = Linear::new(weight.flatten_from(1)?, Some(w.tensor("bias", &[dim])?))?;
+        Ok(Self { patch, embedding })
+    }
+
+    /// The number of tokens of a latent (B, C, F, h, w) along each axis.
+    pub fn grid(&self, x: &Tensor) -> Result<[usize; 3]> {
+        let (_, _, frames, rows, columns) = x.dims5()?;
+        let size = [frames, rows, columns];
+        if (0..3).any(|axis| size[axis] % self.patch[axis] != 0 || size[axis] == 0) {
+            bail!("latent {size:?} (frames, rows, columns) is not a multiple of the patch {:?}", self.patch);
+        }
+        Ok([0, 1, 2].map(|axis| size[axis] / self.patch[axis]))
+    }
+
+    /// (B, C, F, h, w) -> (B, tokens, dim)
+    pub fn embed(&self, x: &Tensor) -> Result<Tensor> {
+        let ([f, h, w], [pf, ph, pw]) = (self.grid(x)?, self.patch);
+        let (batch, channels) = (x.dim(0)?, x.dim(1)?);
+        let x = x.reshape(&[batch, channels, f, pf, h, ph, w, pw][..])?;
+        let x = x.permute(&[0, 2, 4, 6, 1, 3, 5, 7][..])?; // B f h w, C pf ph pw
+        self.embedding.forward(&x.reshape((batch, f * h * w, channels * pf * ph * pw))?)
+    }
+
+    /// (B, tokens, patch * channels), channels fastest, -> (B, channels, F, h, w)
+    pub fn join(&self, x: &Tensor, [f, h, w]: [usize; 3]) -> Result<Tensor> {
+        let [pf, ph, pw] = self.patch;
+        let (batch, _, values) = x.dims3()?;
+        let channels = values / (pf * ph * pw);
+        let x = x.reshape(&[batch, f, h, w, pf, ph, pw, channels][..])?;
+        let x = x.permute(&[0, 7, 1, 4, 2, 5, 3, 6][..])?; // B C, f pf, h ph, w pw
+        x.reshape((batch, channels, f * pf, h * ph, w * pw))
+    }
+}
+
+/// The text states to tokens.
+pub(crate) fn embed_text(layers: &TwoLayers, text: &Tensor) -> Result<Tensor> {
+    layers.forward(text, gelu_tanh)
+}

@@ -1,0 +1,77 @@
+//! Reads the fixtures that `fixtures/make.py` wrote, and compares tensors.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use candle_core::{DType, Device, Tensor};
+use lora_edit_model::Weights;
+use safetensors::SafeTensors;
+use serde::de::DeserializeOwned;
+
+/// One fixture file: a network's weights, inputs and outputs.
+pub struct Fixture {
+    tensors: HashMap<String, Tensor>,
+    metadata: HashMap<String, String>,
+}
+
+#[allow(dead_code)] // each test file uses its own part
+impl Fixture {
+    pub fn read(name: &str) -> Self {
+        let path =
+            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.safetensors"));
+        let bytes = std::fs::read(path).unwrap();
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+        let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).unwrap();
+        Self { tensors, metadata: metadata.metadata().clone().unwrap_or_default() }
+    }
+
+    /// An input or output as stored.
+    pub fn tensor(&self, name: &str) -> Tensor {
+        self.tensors[name].clone()
+    }
+
+    pub fn config<T: DeserializeOwned>(&self) -> T {
+        serde_json::from_str(&self.metadata["config"]).unwrap()
+    }
+
+    /// Diffusers' names and the official ones.
+    pub fn names(&self) -> HashMap<String, String> {
+        serde_json::from_str(&self.metadata["official"]).unwrap()
+    }
+
+    /// The network's tensors under diffusers' names.
+    pub fn model_tensors(&self) -> HashMap<String, Tensor> {
+        let named =
+            |(name, t): (&String, &Tensor)| Some((name.strip_prefix("model.")?.to_owned(), t.clone()));
+        self.tensors.iter().filter_map(named).collect()
+    }
+
+    pub fn diffusers_weights(&self) -> Weights {
+        Weights::from_tensors(self.model_tensors())
+    }
+
+    /// The network's tensors under official names, with the prefix ComfyUI's files carry.
+    pub fn official_weights(&self) -> Weights {
+        let names = self.names();
+        let rename = |(name, t): (String, Tensor)| (format!("model.diffusion_model.{}", names[&name]), t);
+        Weights::from_tensors(self.model_tensors().into_iter().map(rename).collect())
+    }
+}
+
+/// The greatest difference, relative to the greatest expected value.
+pub fn relative_error(ours: &Tensor, expected: &Tensor) -> f64 {
+    assert_eq!(ours.dims(), expected.dims());
+    let (ours, expected) = (ours.to_dtype(DType::F64).unwrap(), expected.to_dtype(DType::F64).unwrap());
+    let peak =
+        |t: Tensor| -> f64 { t.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar().unwrap() };
+    let error = peak((ours - &expected).unwrap()) / peak(expected);
+    assert!(error.is_finite());
+    error
+}
+
+/// Fails when the relative error is above `limit`; prints it either way.
+pub fn assert_close(what: &str, ours: &Tensor, expected: &Tensor, limit: f64) {
+    let error = relative_error(ours, expected);
+    println!("{what}: relative error {error:.1e}");
+    assert!(error <= limit, "{what}: relative error {error:.2e} above {limit:.0e}");
+}

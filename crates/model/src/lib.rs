@@ -6,10 +6,13 @@ mod block;
 pub mod config;
 mod embeddings;
 pub mod error;
+pub mod flow;
 pub mod kernels;
 pub mod linear;
 pub mod names;
 pub mod rope;
+pub mod sample;
+mod solver;
 pub mod transformer;
 pub mod weights;
 

@@ -1,0 +1,288 @@
+//! The job protocol between whoever asks for work and the engine that does it.
+//!
+//! A job is a folder `jobs/ID` in the store: `job.json` says what to do, the engine writes
+//! `events.jsonl` and `pid`, and a file `stop` asks it to stop.
+
+mod event;
+mod status;
+
+pub use event::{EXIT_STOPPED, Event, EventLog, FailureKind};
+pub use status::{JobState, JobStatus, REMOTE_SILENCE, write_pid};
+
+use crate::ids::{AdapterId, EditId, JobId, ResultId, ShotId};
+use lora_edit_store::{Hasher, files};
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Version of the files this build writes and reads.
+pub const VERSION: u32 = 1;
+
+/// What a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum JobKind {
+    /// Tunes the adapter.
+    Train,
+    /// Makes the result, with the adapter that is there.
+    Generate,
+}
+
+/// A base model as a job names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BaseRef {
+    /// Its name.
+    pub name: String,
+    /// Hash of its weights; another one is another model.
+    pub fingerprint: String,
+    /// Where the user said models are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_dir: Option<PathBuf>,
+}
+
+/// How the adapter is tuned. All of it goes into the [`AdapterId`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Recipe {
+    /// Rank of the adapter.
+    pub rank: usize,
+    /// Its strength is `alpha / rank`.
+    pub alpha: f64,
+    /// Optimiser steps.
+    pub steps: usize,
+    /// AdamW's rate, constant.
+    pub learning_rate: f64,
+    /// Seed of noise, timesteps and the adapter's start.
+    pub seed: u64,
+    /// Weight of the loss within the generation mask; 1 is plain MSE.
+    pub mask_loss_weight: f64,
+}
+
+/// What suits `nano`.
+impl Default for Recipe {
+    fn default() -> Self {
+        Self { rank: 16, alpha: 16.0, steps: 100, learning_rate: 1e-3, seed: 1, mask_loss_weight: 1.0 }
+    }
+}
+
+/// How the flow is integrated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Sampler {
+    /// First order.
+    Euler,
+    /// Multistep predictor and corrector.
+    UniPc,
+}
+
+/// How the result is sampled. All of it goes into the [`ResultId`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Sampling {
+    /// Network evaluations.
+    pub steps: usize,
+    /// The integrator.
+    pub sampler: Sampler,
+    /// Shift of the schedule towards noise; 1 is none.
+    pub shift: f64,
+    /// Classifier-free guidance; 1 is none.
+    pub guidance: f64,
+    /// Seed of the starting noise.
+    pub seed: u64,
+    /// Leaves the adapter out, to see what it is worth.
+    pub without_adapter: bool,
+}
+
+/// What suits `nano`.
+impl Default for Sampling {
+    fn default() -> Self {
+        let sampler = Sampler::Euler;
+        Self { steps: 20, sampler, shift: 3.0, guidance: 1.0, seed: 1, without_adapter: false }
+    }
+}
+
+/// One piece of work for the engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Job {
+    /// [`VERSION`].
+    pub version: u32,
+    /// What to do.
+    pub kind: JobKind,
+    /// On which shot.
+    pub shot: ShotId,
+    /// With which painted frames; a training needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit: Option<EditId>,
+    /// With which model.
+    pub base: BaseRef,
+    /// How the adapter is, or was, tuned.
+    pub recipe: Recipe,
+    /// How the result is sampled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
+    /// The adapter that is made or used.
+    pub adapter: AdapterId,
+    /// The result that is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<ResultId>,
+}
+
+/// Why a job cannot be read or written.
+#[derive(Debug, Error)]
+pub enum JobError {
+    /// The file system refused.
+    #[error("job file {}: {why}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        why: io::Error,
+    },
+    /// The file is not what this build writes.
+    #[error("job file {}: {why}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Why an engine could not be started or stopped.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// The program is nowhere.
+    #[error("engine program {} not found", .0.display())]
+    Missing(PathBuf),
+    /// The system would not start it.
+    #[error("engine {}: {why}", program.display())]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// The system's reason.
+        #[source]
+        why: io::Error,
+    },
+    /// The job itself.
+    #[error(transparent)]
+    Job(#[from] JobError),
+}
+
+/// Whoever does jobs: a detached process for the plug-in, this process for the program and tests.
+pub trait Engine {
+    /// Starts the job that is written in the store at `root`. Does not wait for it.
+    fn start(&self, root: &Path, job: &JobId) -> Result<(), EngineError>;
+    /// Asks the job to stop after its next step. Does not wait for it.
+    fn stop(&self, root: &Path, job: &JobId) -> Result<(), EngineError>;
+}
+
+impl Job {
+    /// A training of `shot`; its adapter's id follows from the rest.
+    pub fn train(shot: ShotId, base: BaseRef, recipe: Recipe) -> Self {
+        let adapter = AdapterId::new(&shot, &base.fingerprint, &recipe);
+        let kind = JobKind::Train;
+        Self { version: VERSION, kind, shot, edit: None, base, recipe, sampling: None, adapter, result: None }
+    }
+
+    /// A generation from `shot` and `edit`; the ids of adapter and result follow from the rest.
+    pub fn generate(shot: ShotId, edit: EditId, base: BaseRef, recipe: Recipe, sampling: Sampling) -> Self {
+        let trained = Self::train(shot, base, recipe);
+        let result = Some(ResultId::new(&trained.adapter, &edit, &sampling));
+        Self { kind: JobKind::Generate, edit: Some(edit), sampling: Some(sampling), result, ..trained }
+    }
+
+    /// The id: a hash of all fields.
+    pub fn id(&self) -> JobId {
+        let mut hasher = Hasher::new("job");
+        JobId::of(hasher.field("job", canonical(self)))
+    }
+
+    /// Writes `jobs/ID/job.json` under the store's root and returns the id. What an earlier run of the
+    /// same job left (events, pid, a stop request) is cleared, unless that run still goes on.
+    pub fn write(&self, root: &Path) -> Result<JobId, JobError> {
+        let id = self.id();
+        if JobStatus::read(root, &id)?.is_over() {
+            clear(root, &id, &["events.jsonl", "pid", "stop"])?;
+        }
+        let path = folder(root, &id).join("job.json");
+        let text = serde_json::to_vec_pretty(self).unwrap_or_default();
+        files::write_whole(&path, &text).map_err(|why| JobError::Io { path, why })?;
+        Ok(id)
+    }
+
+    /// Reads `jobs/ID/job.json` under the store's root.
+    pub fn read(root: &Path, id: &JobId) -> Result<Self, JobError> {
+        Self::read_file(&folder(root, id).join("job.json"))
+    }
+
+    /// Reads a job's file wherever it is.
+    pub fn read_file(path: &Path) -> Result<Self, JobError> {
+        let malformed = |why| JobError::Malformed { path: path.to_path_buf(), why };
+        let text = std::fs::read(path).map_err(|why| JobError::Io { path: path.to_path_buf(), why })?;
+        let job: Job = serde_json::from_slice(&text).map_err(|error| malformed(error.to_string()))?;
+        match job.version {
+            VERSION => Ok(job),
+            other => Err(malformed(format!("version {other}, this build reads {VERSION}"))),
+        }
+    }
+}
+
+impl AdapterId {
+    /// The id of the adapter tuned on `shot` over the base model with this fingerprint.
+    pub fn new(shot: &ShotId, base_fingerprint: &str, recipe: &Recipe) -> Self {
+        let mut hasher = Hasher::new("adapter");
+        hasher.field("shot", shot.as_str()).field("base", base_fingerprint);
+        Self::of(hasher.field("recipe", canonical(recipe)))
+    }
+}
+
+impl ResultId {
+    /// The id of the result of `edit` through `adapter`.
+    pub fn new(adapter: &AdapterId, edit: &EditId, sampling: &Sampling) -> Self {
+        let mut hasher = Hasher::new("result");
+        hasher.field("adapter", adapter.as_str()).field("edit", edit.as_str());
+        Self::of(hasher.field("sampling", canonical(sampling)))
+    }
+}
+
+/// The job's folder under the store's root.
+pub fn folder(root: &Path, id: &JobId) -> PathBuf {
+    root.join("jobs").join(id.as_str())
+}
+
+/// Asks the engine to stop: it polls this file at each step.
+pub fn request_stop(root: &Path, id: &JobId) -> Result<(), JobError> {
+    let path = stop_file(root, id);
+    files::write_whole(&path, b"stop\n").map_err(|why| JobError::Io { path, why })
+}
+
+/// Whether somebody asked the engine to stop.
+pub fn stop_requested(root: &Path, id: &JobId) -> bool {
+    stop_file(root, id).exists()
+}
+
+/// Takes a stop request back, before a start.
+pub fn clear_stop(root: &Path, id: &JobId) -> Result<(), JobError> {
+    clear(root, id, &["stop"])
+}
+
+fn clear(root: &Path, id: &JobId, names: &[&str]) -> Result<(), JobError> {
+    names.iter().try_for_each(|name| {
+        let path = folder(root, id).join(name);
+        files::remove_any(&path).map_err(|why| JobError::Io { path, why })
+    })
+}
+
+fn stop_file(root: &Path, id: &JobId) -> PathBuf {
+    folder(root, id).join("stop")
+}
+
+/// JSON with the fields in the order of the type: equal values give equal bytes. These types have
+/// string keys only and no map, so writing them cannot fail; NaN becomes null.
+fn canonical(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}

@@ -1,0 +1,167 @@
+//! Resampling: area average when shrinking, cubic or linear when enlarging; separable.
+
+use crate::frame::Frame;
+use rayon::prelude::*;
+
+/// How enlarged pixels are interpolated. Shrinking always averages areas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    /// Never leaves the range of its neighbours: for masks.
+    Bilinear,
+    /// Catmull-Rom: sharper, may overshoot at hard edges.
+    Cubic,
+}
+
+/// Resamples a frame; pixel areas of both grids cover the same picture, so centres stay aligned.
+/// A side of equal length is copied exactly.
+pub fn resize(frame: &Frame, width: usize, height: usize, filter: Filter) -> Frame {
+    let wide = resize_rows(frame, width, filter);
+    resize_columns(&wide, height, filter)
+}
+
+/// One output sample: weights over the inputs from `first` on.
+struct Tap {
+    first: usize,
+    weights: Vec<f32>,
+}
+
+fn taps(from: usize, to: usize, filter: Filter) -> Vec<Tap> {
+    let step = from as f64 / to as f64;
+    (0..to)
+        .map(|i| match filter {
+            _ if to < from => area_tap(i as f64 * step, (i + 1) as f64 * step, from),
+            Filter::Bilinear => point_tap((i as f64 + 0.5) * step - 0.5, from, 1, triangle),
+            Filter::Cubic => point_tap((i as f64 + 0.5) * step - 0.5, from, 2, catmull_rom),
+        })
+        .collect()
+}
+
+/// The average over `start..end`, in input pixels.
+fn area_tap(start: f64, end: f64, length: usize) -> Tap {
+    let first = (start.floor() as usize).min(length - 1);
+    let last = (end.ceil() as usize).clamp(first + 1, length);
+    let covered = |i: usize| (end.min(i as f64 + 1.0) - start.max(i as f64)).max(0.0);
+    normalised(first, (first..last).map(covered).collect())
+}
+
+/// The value at `position` (0 is the centre of the first pixel); beyond the edge the edge goes on.
+fn point_tap(position: f64, length: usize, reach: i64, kernel: fn(f64) -> f64) -> Tap {
+    let (base, last) = (position.floor() as i64, length as i64 - 1);
+    let inputs = base - reach + 1..=base + reach;
+    let first = (*inputs.start()).clamp(0, last);
+    let mut weights = vec![0.0; ((*inputs.end()).clamp(0, last) - first + 1) as usize];
+    for i in inputs {
+        weights[(i.clamp(0, last) - first) as usize] += kernel(position - i as f64);
+    }
+    normalised(first as usize, weights)
+}
+
+fn normalised(first: usize, weights: Vec<f64>) -> Tap {
+    let sum: f64 = weights.iter().sum();
+    Tap { first, weights: weights.into_iter().map(|weight| (weight / sum) as f32).collect() }
+}
+
+fn triangle(x: f64) -> f64 {
+    (1.0 - x.abs()).max(0.0)
+}
+
+fn catmull_rom(x: f64) -> f64 {
+    match x.abs() {
+        x if x < 1.0 => (1.5 * x - 2.5) * x * x + 1.0,
+        x if x < 2.0 => ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0,
+        _ => 0.0,
+    }
+}
+
+fn resize_rows(frame: &Frame, width: usize, filter: Filter) -> Frame {
+    if width == frame.width || frame.data.is_empty() {
+        return frame.clone();
+    }
+    let (taps, channels) = (taps(frame.width, width, filter), frame.channels);
+    let mut wide = Frame::new(width, frame.height, channels);
+    let rows = frame.data.par_chunks_exact(frame.stride());
+    wide.data.par_chunks_exact_mut((width * channels).max(1)).zip(rows).for_each(|(to, from)| {
+        for (pixel, tap) in to.chunks_exact_mut(channels).zip(&taps) {
+            for (input, &weight) in from[tap.first * channels..].chunks_exact(channels).zip(&tap.weights) {
+                pixel.iter_mut().zip(input).for_each(|(sum, value)| *sum += weight * value);
+            }
+        }
+    });
+    wide
+}
+
+fn resize_columns(frame: &Frame, height: usize, filter: Filter) -> Frame {
+    if height == frame.height || frame.data.is_empty() {
+        return frame.clone();
+    }
+    let taps = taps(frame.height, height, filter);
+    let mut tall = Frame::new(frame.width, height, frame.channels);
+    tall.data.par_chunks_exact_mut(frame.stride()).zip(&taps).for_each(|(to, tap)| {
+        for (y, &weight) in (tap.first..).zip(&tap.weights) {
+            to.iter_mut().zip(frame.row(y)).for_each(|(sum, value)| *sum += weight * value);
+        }
+    });
+    tall
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ramp(width: usize, height: usize) -> Frame {
+        Frame::from_fn(width, height, 3, |x, y, p| {
+            let (u, v) = ((x as f32 + 0.5) / width as f32, (y as f32 + 0.5) / height as f32);
+            p.copy_from_slice(&[u, v, 0.25]);
+        })
+    }
+
+    #[test]
+    fn equal_size_is_the_same_bits() {
+        let frame = ramp(17, 9);
+        assert_eq!(resize(&frame, 17, 9, Filter::Cubic), frame);
+    }
+
+    #[test]
+    fn a_ramp_stays_the_same_ramp_in_every_size() {
+        let sizes = [(16, 12), (7, 5), (31, 23), (13, 40), (64, 3), (5, 5)];
+        for from in sizes {
+            for to in sizes {
+                for filter in [Filter::Bilinear, Filter::Cubic] {
+                    let (got, want) = (resize(&ramp(from.0, from.1), to.0, to.1, filter), ramp(to.0, to.1));
+                    // Two pixels at each edge see the picture's end.
+                    let inside = |i: usize, small: usize, n: usize| {
+                        let margin = 2.5 / small.min(n) as f32;
+                        let u = (i as f32 + 0.5) / n as f32;
+                        u > margin && u < 1.0 - margin
+                    };
+                    for y in (0..to.1).filter(|&y| inside(y, from.1, to.1)) {
+                        for x in (0..to.0).filter(|&x| inside(x, from.0, to.0)) {
+                            for (a, b) in got.pixel(x, y).iter().zip(want.pixel(x, y)) {
+                                assert!((a - b).abs() < 1e-5, "{from:?} -> {to:?} at {x},{y}: {a} for {b}");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn shrinking_keeps_the_mean() {
+        let frame = Frame::from_fn(30, 21, 1, |x, y, p| p[0] = ((x * 31 + y * 17) % 29) as f32);
+        let mean = |f: &Frame| f.data.iter().map(|&v| f64::from(v)).sum::<f64>() / f.data.len() as f64;
+        for (w, h) in [(7, 5), (29, 20), (1, 1), (11, 21)] {
+            let small = resize(&frame, w, h, Filter::Cubic);
+            assert!((mean(&small) - mean(&frame)).abs() < 1e-4, "{w}x{h}");
+        }
+    }
+
+    #[test]
+    fn bilinear_never_leaves_the_range() {
+        let step = Frame::from_fn(8, 8, 1, |x, _, p| p[0] = f32::from(x > 3));
+        let big = resize(&step, 50, 41, Filter::Bilinear);
+        assert!(big.data.iter().all(|v| (0.0..=1.0 + 1e-6).contains(v)));
+        let cubic = resize(&step, 50, 41, Filter::Cubic);
+        assert!(cubic.data.iter().any(|&v| v > 1.01), "cubic is sharper and overshoots");
+    }
+}

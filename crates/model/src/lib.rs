@@ -14,10 +14,13 @@ pub mod rope;
 pub mod sample;
 mod solver;
 pub mod transformer;
+pub mod vae;
+mod vae_blocks;
 pub mod weights;
 
 pub use config::{TransformerConfig, VaeConfig};
 pub use error::ModelError;
 pub use linear::{Linear, LowRank};
 pub use transformer::WanTransformer;
+pub use vae::WanVae;
 pub use weights::Weights;

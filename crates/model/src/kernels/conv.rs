@@ -1,0 +1,382 @@
+//! Convolution of frames: tiles of unrolled input times the weights, tiles in parallel. Inference only.
+
+use candle_core::{Device, Result, Tensor, bail};
+use gemm::{Parallelism, gemm};
+use rayon::prelude::*;
+
+use super::slices::with_values;
+
+/// Most output positions of a tile.
+const TILE: usize = 256;
+/// Most unrolled input values of a tile at a time; they stay in the second-level cache.
+const UNROLLED: usize = 1 << 16;
+
+/// Where a convolution reads, in rows and columns alike.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Geometry {
+    /// Zeros before the first row and column.
+    pub before: usize,
+    /// Zeros after the last row and column.
+    pub after: usize,
+    /// Rows and columns from one output to the next.
+    pub stride: usize,
+    /// Frames from one output to the next.
+    pub frame_stride: usize,
+    /// Whether the input is taken at twice its rows and columns, each repeated.
+    pub doubled: bool,
+}
+
+impl Geometry {
+    /// Output of the input's size, for a kernel of `side` rows and columns.
+    pub fn same(side: usize) -> Self {
+        let pad = side / 2;
+        Self { before: pad, after: side - 1 - pad, stride: 1, frame_stride: 1, doubled: false }
+    }
+}
+
+/// A convolution with bias.
+pub(crate) struct Conv {
+    outputs: usize,
+    inputs: usize,
+    frames: usize,
+    side: usize,
+    /// (frames, outputs, inputs * side * side)
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    geometry: Geometry,
+}
+
+/// The sizes of one call.
+struct Sizes {
+    frames_in: usize,
+    /// Frames of zeros before the first.
+    lead: usize,
+    frames_out: usize,
+    rows_in: usize,
+    columns_in: usize,
+    rows: usize,
+    columns: usize,
+}
+
+impl Conv {
+    /// From a weight (outputs, inputs, frames, side, side), or without frames, and a bias (outputs).
+    pub fn new(weight: &Tensor, bias: &Tensor, geometry: Geometry) -> Result<Self> {
+        let weight = if weight.rank() == 4 { weight.unsqueeze(2)? } else { weight.clone() };
+        let (outputs, inputs, frames, side, columns) = weight.dims5()?;
+        if side != columns || bias.dims() != [outputs] {
+            bail!("convolution of weight {:?} and bias {:?}", weight.dims(), bias.dims());
+        }
+        let by_frame = weight.permute((2, 0, 1, 3, 4))?.contiguous()?;
+        let (weight, bias) = (by_frame.flatten_all()?.to_vec1()?, bias.to_vec1()?);
+        Ok(Self { outputs, inputs, frames, side, weight, bias, geometry })
+    }
+
+    /// The kernel's length in frames.
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// (T, inputs, H, W) with `lead` frames of zeros before it -> (T', outputs, H', W')
+    pub fn forward(&self, x: &Tensor, lead: usize) -> Result<Tensor> {
+        let sizes = self.sizes(x, lead)?;
+        let positions = sizes.rows * sizes.columns;
+        let mut out = vec![0f32; sizes.frames_out * self.outputs * positions];
+        let target = Target { start: out.as_mut_ptr(), positions };
+        let tile = tile_size(positions);
+        with_values(x, |x| {
+            (0..positions.div_ceil(tile)).into_par_iter().for_each(|i| {
+                let (from, to) = (i * tile, ((i + 1) * tile).min(positions));
+                self.tile(x, &sizes, &target, from, to);
+            });
+            Ok(())
+        })?;
+        let shape = (sizes.frames_out, self.outputs, sizes.rows, sizes.columns);
+        Tensor::from_vec(out, shape, &Device::Cpu)
+    }
+
+    fn sizes(&self, x: &Tensor, lead: usize) -> Result<Sizes> {
+        let (frames_in, inputs, rows_in, columns_in) = x.dims4()?;
+        let g = &self.geometry;
+        let padded = |size: usize| (size << usize::from(g.doubled)) + g.before + g.after;
+        let fits = padded(rows_in).min(padded(columns_in)) >= self.side && frames_in + lead >= self.frames;
+        if inputs != self.inputs || !fits {
+            bail!("convolution of {} channels got frames of shape {:?}", self.inputs, x.dims());
+        }
+        let out = |size: usize| (padded(size) - self.side) / g.stride + 1;
+        let frames_out = (frames_in + lead - self.frames) / g.frame_stride + 1;
+        let (rows, columns) = (out(rows_in), out(columns_in));
+        Ok(Sizes { frames_in, lead, frames_out, rows_in, columns_in, rows, columns })
+    }
+
+    /// Output positions `from..to` of every frame and channel.
+    fn tile(&self, x: &[f32], sizes: &Sizes, target: &Target, from: usize, to: usize) {
+        for frame in 0..sizes.frames_out {
+            for (channel, &bias) in self.bias.iter().enumerate() {
+                target.fill(frame * self.outputs + channel, from, to, bias);
+            }
+        }
+        let area = self.side * self.side;
+        let block = (UNROLLED / (area * (to - from))).clamp(1, self.inputs);
+        let mut unrolled = vec![0f32; if self.is_pointwise() { 0 } else { block * area * (to - from) }];
+        let plane = sizes.rows_in * sizes.columns_in;
+        for (frame, x) in x.chunks_exact(self.inputs * plane).enumerate().take(sizes.frames_in) {
+            for first in (0..self.inputs).step_by(block) {
+                let channels = first..(first + block).min(self.inputs);
+                let x = &x[channels.start * plane..channels.end * plane];
+                let values = if self.is_pointwise() {
+                    Unrolled { values: &x[from..], row_stride: plane }
+                } else {
+                    self.unroll(x, sizes, from, to, &mut unrolled);
+                    Unrolled { values: &unrolled, row_stride: to - from }
+                };
+                self.accumulate(&values, sizes, frame, channels, target, from, to);
+            }
+        }
+    }
+
+    /// Whether the input is its own unrolling.
+    fn is_pointwise(&self) -> bool {
+        self.side == 1 && self.geometry == Geometry { frame_stride: self.geometry.frame_stride, ..Geometry::same(1) }
+    }
+
+    /// Adds what `channels` of input frame `frame` contribute to every output frame that sees it.
+    #[allow(clippy::too_many_arguments)]
+    fn accumulate(
+        &self,
+        unrolled: &Unrolled<'_>,
+        sizes: &Sizes,
+        frame: usize,
+        channels: std::ops::Range<usize>,
+        target: &Target,
+        from: usize,
+        to: usize,
+    ) {
+        let area = self.side * self.side;
+        let width = self.inputs * area;
+        for tap in 0..self.frames {
+            let Some(start) = (frame + sizes.lead).checked_sub(tap) else { continue };
+            let out = start / self.geometry.frame_stride;
+            if start % self.geometry.frame_stride == 0 && out < sizes.frames_out {
+                let weight = &self.weight[tap * self.outputs * width + channels.start * area..];
+                let lhs = Weight { values: weight, row_stride: width };
+                let size = (self.outputs, to - from, channels.len() * area);
+                target.add_product(out * self.outputs, from, size, &lhs, unrolled);
+            }
+        }
+    }
+
+    /// Fills `unrolled` (channels * side * side, to - from) from `x` (channels, rows, columns).
+    fn unroll(&self, x: &[f32], sizes: &Sizes, from: usize, to: usize, unrolled: &mut [f32]) {
+        let count = to - from;
+        let mut lines = unrolled.chunks_exact_mut(count);
+        for plane in x.chunks_exact(sizes.rows_in * sizes.columns_in) {
+            for dy in 0..self.side {
+                for dx in 0..self.side {
+                    if let Some(line) = lines.next() {
+                        self.unroll_line(plane, sizes, from, (dy, dx), line);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What one tap of the kernel reads for the output positions from `from` on.
+    fn unroll_line(&self, plane: &[f32], sizes: &Sizes, from: usize, (dy, dx): (usize, usize), line: &mut [f32]) {
+        let (g, shift) = (&self.geometry, u32::from(self.geometry.doubled));
+        let (mut row, mut column) = (from / sizes.columns, from % sizes.columns);
+        let mut rest = line;
+        while !rest.is_empty() {
+            let (part, after) = rest.split_at_mut(rest.len().min(sizes.columns - column));
+            rest = after;
+            match (row * g.stride + dy).checked_sub(g.before).map(|y| y >> shift) {
+                Some(y) if y < sizes.rows_in => {
+                    let source = &plane[y * sizes.columns_in..(y + 1) * sizes.columns_in];
+                    self.read_row(source, column, dx, part);
+                }
+                _ => part.fill(0.0),
+            }
+            (row, column) = (row + 1, 0);
+        }
+    }
+
+    /// Input columns under output columns `column..`, zero outside the row.
+    fn read_row(&self, source: &[f32], column: usize, dx: usize, part: &mut [f32]) {
+        let g = &self.geometry;
+        if g.stride == 1 && !g.doubled {
+            // One run, clipped at both ends.
+            let zeros = g.before.saturating_sub(column + dx).min(part.len());
+            part[..zeros].fill(0.0);
+            let start = (column + zeros + dx).saturating_sub(g.before).min(source.len());
+            let run = (part.len() - zeros).min(source.len() - start);
+            part[zeros..zeros + run].copy_from_slice(&source[start..start + run]);
+            part[zeros + run..].fill(0.0);
+            return;
+        }
+        let shift = u32::from(g.doubled);
+        for (i, value) in part.iter_mut().enumerate() {
+            let at = ((column + i) * g.stride + dx).checked_sub(g.before).map(|x| x >> shift);
+            *value = at.and_then(|x| source.get(x)).copied().unwrap_or(0.0);
+        }
+    }
+}
+
+/// A tile size that keeps every thread busy on small frames.
+fn tile_size(positions: usize) -> usize {
+    let share = positions.div_ceil(2 * rayon::current_num_threads());
+    share.next_multiple_of(16).clamp(16, TILE)
+}
+
+/// Rows of weights, some of their columns.
+struct Weight<'a> {
+    values: &'a [f32],
+    row_stride: usize,
+}
+
+/// Unrolled input: a row per tap, a column per output position.
+struct Unrolled<'a> {
+    values: &'a [f32],
+    row_stride: usize,
+}
+
+/// The output (rows, positions), a row per frame and channel, of which each task writes its own columns.
+struct Target {
+    start: *mut f32,
+    positions: usize,
+}
+
+// SAFETY: the tasks that share a target write disjoint columns of it, and nothing reads before all are done.
+unsafe impl Sync for Target {}
+
+impl Target {
+    fn fill(&self, row: usize, from: usize, to: usize, value: f32) {
+        // SAFETY: row and columns lie inside the output; no other task touches these columns.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.positions + from), to - from) }
+            .fill(value);
+    }
+
+    /// Adds `lhs (m, k) * rhs (k, n)` to rows `row..row + m`, columns `from..from + n`.
+    fn add_product(
+        &self,
+        row: usize,
+        from: usize,
+        (m, n, k): (usize, usize, usize),
+        lhs: &Weight<'_>,
+        rhs: &Unrolled<'_>,
+    ) {
+        assert!(lhs.values.len() >= (m - 1) * lhs.row_stride + k);
+        assert!(rhs.values.len() >= (k - 1) * rhs.row_stride + n);
+        // SAFETY: both operands hold the last element that their sizes and strides reach (asserted above); the
+        // destination lies inside the output and no other task touches these columns.
+        unsafe {
+            gemm(
+                m,
+                n,
+                k,
+                self.start.add(row * self.positions + from),
+                1,
+                self.positions as isize,
+                true,
+                lhs.values.as_ptr(),
+                1,
+                lhs.row_stride as isize,
+                rhs.values.as_ptr(),
+                1,
+                rhs.row_stride as isize,
+                1.0,
+                1.0,
+                false,
+                false,
+                false,
+                Parallelism::None,
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::NoiseStream;
+
+    /// The definition, element by element, in f64.
+    fn plain(weight: &Tensor, bias: &Tensor, g: Geometry, x: &Tensor, lead: usize) -> Tensor {
+        let weight = if weight.rank() == 4 { weight.unsqueeze(2).unwrap() } else { weight.clone() };
+        let (outputs, inputs, taps, side, _) = weight.dims5().unwrap();
+        let (frames, _, rows, columns) = x.dims4().unwrap();
+        let at = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let (w, b, v) = (at(&weight), at(bias), at(x));
+        let double = if g.doubled { 2 } else { 1 };
+        let size = |n: usize| (n * double + g.before + g.after - side) / g.stride + 1;
+        let (frames_out, rows_out, columns_out) =
+            ((frames + lead - taps) / g.frame_stride + 1, size(rows), size(columns));
+        let read = |t: usize, c: usize, y: usize, x: usize| -> f64 {
+            let t = t.checked_sub(lead);
+            let (y, x) = (y.checked_sub(g.before), x.checked_sub(g.before));
+            match (t, y.map(|y| y / double), x.map(|x| x / double)) {
+                (Some(t), Some(y), Some(x)) if y < rows && x < columns => {
+                    v[((t * inputs + c) * rows + y) * columns + x].into()
+                }
+                _ => 0.0,
+            }
+        };
+        let mut out = Vec::new();
+        for t in 0..frames_out {
+            for o in 0..outputs {
+                for y in 0..rows_out {
+                    for x in 0..columns_out {
+                        let mut sum = f64::from(b[o]);
+                        for (i, w) in w[o * inputs * taps * side * side..].iter().enumerate() {
+                            if i == inputs * taps * side * side {
+                                break;
+                            }
+                            let (dx, dy) = (i % side, i / side % side);
+                            let (dt, c) = (i / side / side % taps, i / side / side / taps);
+                            let read = read(t * g.frame_stride + dt, c, y * g.stride + dy, x * g.stride + dx);
+                            sum += f64::from(*w) * read;
+                        }
+                        out.push(sum as f32);
+                    }
+                }
+            }
+        }
+        Tensor::from_vec(out, (frames_out, outputs, rows_out, columns_out), &Device::Cpu).unwrap()
+    }
+
+    fn check(weight: &[usize], x: &[usize], lead: usize, g: Geometry) {
+        let mut random = NoiseStream::new(9);
+        let (w, b) = (random.normal(weight).unwrap(), random.normal(weight[0]).unwrap());
+        let x = random.normal(x).unwrap();
+        let (ours, expected) =
+            (Conv::new(&w, &b, g).unwrap().forward(&x, lead).unwrap(), plain(&w, &b, g, &x, lead));
+        assert_eq!(ours.dims(), expected.dims());
+        let off = (ours - expected).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
+        let off = off.to_scalar::<f32>().unwrap();
+        assert!(off < 1e-4, "{weight:?} {g:?}: {off}");
+    }
+
+    #[test]
+    fn equals_the_definition_in_every_geometry() {
+        check(&[5, 3, 3, 3, 3], &[2, 3, 4, 7], 2, Geometry::same(3));
+        check(&[5, 3, 3, 3, 3], &[4, 3, 1, 1], 0, Geometry::same(3));
+        check(&[2, 3, 1, 1, 1], &[2, 3, 4, 7], 0, Geometry::same(1));
+        check(&[4, 3, 3, 3], &[3, 3, 5, 6], 0, Geometry { doubled: true, ..Geometry::same(3) });
+        check(&[4, 3, 3, 3], &[2, 3, 6, 8], 0, Geometry { before: 0, stride: 2, ..Geometry::same(3) });
+        check(&[4, 3, 3, 1, 1], &[5, 3, 3, 5], 0, Geometry { frame_stride: 2, ..Geometry::same(1) });
+        check(&[4, 3, 3, 1, 1], &[1, 3, 3, 5], 2, Geometry::same(1));
+    }
+
+    #[test]
+    fn many_channels_and_tiles_add_up() {
+        check(&[6, 40, 3, 3, 3], &[2, 40, 17, 31], 2, Geometry::same(3));
+        check(&[3, 20, 3, 3], &[1, 20, 19, 23], 0, Geometry { doubled: true, ..Geometry::same(3) });
+    }
+
+    #[test]
+    fn frames_of_another_kind_are_refused() {
+        let mut random = NoiseStream::new(9);
+        let (w, b) = (random.normal((4, 3, 3, 3, 3)).unwrap(), random.normal(4).unwrap());
+        let conv = Conv::new(&w, &b, Geometry::same(3)).unwrap();
+        assert!(conv.forward(&random.normal((2, 4, 5, 5)).unwrap(), 2).is_err());
+        assert!(conv.forward(&random.normal((2, 3, 5, 5)).unwrap(), 0).is_err());
+    }
+}

@@ -1,1 +1,19 @@
-//! The per-shot LoRA: recipe, adapter, training loop, optimiser, adapter file.
+//! The per-shot LoRA: recipe, adapter, training loop, optimiser, checkpoint, adapter file.
+#![forbid(unsafe_code)]
+
+pub mod adamw;
+pub mod adapter;
+pub mod checkpoint;
+mod container;
+pub mod error;
+pub mod file;
+mod names;
+pub mod recipe;
+pub mod train;
+
+pub use adamw::AdamW;
+pub use adapter::{Adapter, Layer};
+pub use error::AdaptError;
+pub use file::{Precision, Provenance};
+pub use recipe::{AdapterConfig, Recipe};
+pub use train::{StepReport, TrainInput, TrainOutcome, TrainState, train};

@@ -1,0 +1,137 @@
+//! What is trained on a shot, and how.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{AdaptError, Result};
+
+/// Every linear of a block but the projections of the CLIP image, as published.
+const TARGETS: [&str; 10] = [
+    "self_attn.q",
+    "self_attn.k",
+    "self_attn.v",
+    "self_attn.o",
+    "cross_attn.q",
+    "cross_attn.k",
+    "cross_attn.v",
+    "cross_attn.o",
+    "ffn.0",
+    "ffn.2",
+];
+
+/// The shape of an adapter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AdapterConfig {
+    /// Inner width of each low-rank pair, at least 1.
+    pub rank: usize,
+    /// The pair is scaled by `alpha / rank`.
+    pub alpha: f64,
+    /// The adapted layers of each block, such as `self_attn.q`.
+    pub targets: Vec<String>,
+}
+
+/// All that decides the result of a training besides the shot and the base.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Recipe {
+    /// The shape of the adapter.
+    pub adapter: AdapterConfig,
+    /// Optimiser steps.
+    pub steps: usize,
+    /// Constant over the training.
+    pub learning_rate: f64,
+    /// AdamW's decay of the first and the second moment.
+    pub betas: [f64; 2],
+    /// AdamW's decoupled weight decay.
+    pub weight_decay: f64,
+    /// Largest norm of the whole gradient; longer ones are shortened to it.
+    pub clip_norm: f64,
+    /// Decides the adapter's start, and the time and noise of each step.
+    pub seed: u64,
+    /// Weight of the loss where the mask says generate, against 1 where it says keep.
+    pub mask_loss_weight: f64,
+}
+
+impl Default for AdapterConfig {
+    fn default() -> Self {
+        Self { rank: 16, alpha: 16.0, targets: TARGETS.map(String::from).to_vec() }
+    }
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            adapter: AdapterConfig::default(),
+            steps: 100,
+            learning_rate: 1e-4,
+            betas: [0.9, 0.99],
+            weight_decay: 0.01,
+            clip_norm: 1.0,
+            seed: 0,
+            mask_loss_weight: 1.0,
+        }
+    }
+}
+
+impl AdapterConfig {
+    /// Whether the layer of this official path, such as `blocks.3.ffn.0`, is adapted.
+    pub fn adapts(&self, path: &str) -> bool {
+        let in_block = path.strip_prefix("blocks.").and_then(|rest| rest.split_once('.'));
+        in_block.is_some_and(|(_, layer)| self.targets.iter().any(|target| target == layer))
+    }
+}
+
+impl Recipe {
+    /// # Errors
+    /// When a value makes no sense; names it.
+    pub fn check(&self) -> Result<()> {
+        let positive = |value: f64| value.is_finite() && value > 0.0;
+        let decay = |beta: f64| (0.0..1.0).contains(&beta);
+        let wrong = match self {
+            _ if self.adapter.rank == 0 => "rank is 0",
+            _ if self.adapter.targets.is_empty() => "no layer is to be adapted",
+            _ if !positive(self.adapter.alpha) => "alpha is not positive",
+            _ if !positive(self.learning_rate) => "learning rate is not positive",
+            _ if !positive(self.clip_norm) => "clip norm is not positive",
+            _ if !positive(self.mask_loss_weight) => "mask loss weight is not positive",
+            _ if !self.betas.into_iter().all(decay) => "betas are not in [0, 1)",
+            _ if !(0.0..1.0).contains(&self.weight_decay) => "weight decay is not in [0, 1)",
+            _ => return Ok(()),
+        };
+        Err(AdaptError::Recipe(wrong.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn published_layers_are_adapted_and_no_others() {
+        let config = AdapterConfig::default();
+        assert!(config.adapts("blocks.0.self_attn.q") && config.adapts("blocks.39.ffn.2"));
+        for other in ["blocks.0.cross_attn.k_img", "blocks.0.cross_attn.v_img", "head.head", "self_attn.q"] {
+            assert!(!config.adapts(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn json_is_camel_case_and_may_be_partial() {
+        let recipe: Recipe =
+            serde_json::from_str(r#"{"learningRate": 0.001, "adapter": {"rank": 4}}"#).unwrap();
+        let adapter = AdapterConfig { rank: 4, ..Default::default() };
+        assert_eq!(recipe, Recipe { learning_rate: 1e-3, adapter, ..Default::default() });
+        let text = serde_json::to_string(&recipe).unwrap();
+        assert_eq!(serde_json::from_str::<Recipe>(&text).unwrap(), recipe);
+    }
+
+    #[test]
+    fn senseless_values_are_named() {
+        let reason = |recipe: Recipe| recipe.check().unwrap_err().to_string();
+        let adapter = AdapterConfig { rank: 0, ..Default::default() };
+        assert_eq!(reason(Recipe { adapter, ..Default::default() }), "recipe: rank is 0");
+        let recipe = Recipe { learning_rate: f64::NAN, ..Default::default() };
+        assert_eq!(reason(recipe), "recipe: learning rate is not positive");
+        assert!(Recipe::default().check().is_ok());
+    }
+}

@@ -1,0 +1,183 @@
+//! The training loop: one optimiser step after the other on what it is handed. No file is opened here.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use candle_core::{Tensor, Var};
+use lora_edit_model::WanTransformer;
+use lora_edit_model::flow::{self, NoiseStream};
+
+use crate::adamw::{AdamW, clip_norm};
+use crate::adapter::Adapter;
+use crate::error::{AdaptError, Result};
+use crate::recipe::Recipe;
+
+/// What one step learns from; batch size 1 as published, larger ones work.
+#[derive(Clone, Debug)]
+pub struct TrainInput {
+    /// (B, out_channels, F, h, w), normalised: the clip to be learnt.
+    pub latents: Tensor,
+    /// (B, 4 + z, F, h, w): mask (1 = keep), then the latent of what is shown.
+    pub condition: Tensor,
+    /// (B, L, text_dim)
+    pub text: Tensor,
+    /// (B, tokens, image_dim), exactly where the base takes CLIP states.
+    pub image: Option<Tensor>,
+    /// (B, 1, F, h, w) instead of the weights that follow from the mask and the recipe.
+    pub loss_weight: Option<Tensor>,
+}
+
+/// Where a training stands; with the adapter's tensors all that is needed to go on.
+#[derive(Clone, Debug)]
+pub struct TrainState {
+    /// The loss of each step done.
+    pub losses: Vec<f32>,
+    pub(crate) optimiser: AdamW,
+}
+
+/// Told after each step.
+#[derive(Debug)]
+pub struct StepReport<'a> {
+    /// Counted from 1.
+    pub step: usize,
+    /// How many there are in all.
+    pub of: usize,
+    /// Of this step, before it changed anything.
+    pub loss: f32,
+    /// How long this step took.
+    pub seconds: f64,
+    /// Estimate to the end, from the steps of this run.
+    pub seconds_left: f64,
+    /// To write a checkpoint from.
+    pub state: &'a TrainState,
+}
+
+/// How a training ended.
+#[derive(Clone, Debug)]
+pub struct TrainOutcome {
+    /// Whether all steps are done; otherwise the callback stopped it.
+    pub finished: bool,
+    /// The loss of each step, those before a resume too.
+    pub losses: Vec<f32>,
+    /// Wall time of this run.
+    pub seconds: f64,
+}
+
+impl TrainState {
+    /// The state before the first step.
+    pub fn new(adapter: &Adapter, recipe: &Recipe) -> Self {
+        Self { losses: Vec::new(), optimiser: AdamW::new(&variables(adapter), recipe) }
+    }
+
+    /// How many steps are done.
+    pub fn steps_done(&self) -> usize {
+        self.losses.len()
+    }
+}
+
+/// Trains `adapter`, which must be attached to `model`, from where `state` stands to the recipe's last step.
+///
+/// `sample` gives what step `n` (from 0) learns from; `on_step` may stop. Both the time and the noise of a step
+/// follow from the seed and its number alone, so a resumed training equals an uninterrupted one.
+///
+/// # Errors
+/// When the loss or gradient is not finite (the adapter is as it was before that step), or the arithmetic fails.
+pub fn train(
+    model: &WanTransformer,
+    adapter: &Adapter,
+    recipe: &Recipe,
+    state: &mut TrainState,
+    mut sample: impl FnMut(usize) -> candle_core::Result<TrainInput>,
+    mut on_step: impl FnMut(&StepReport<'_>) -> ControlFlow<()>,
+) -> Result<TrainOutcome> {
+    recipe.check()?;
+    let (first, began) = (state.steps_done(), Instant::now());
+    let mut flow = ControlFlow::Continue(());
+    while state.steps_done() < recipe.steps && flow.is_continue() {
+        let step_began = Instant::now();
+        let input = sample(state.steps_done())?;
+        let loss = step(model, adapter, recipe, state, &input)?;
+        let (step, of) = (state.steps_done(), recipe.steps);
+        let mean = began.elapsed().as_secs_f64() / (step - first) as f64;
+        let (seconds, seconds_left) = (step_began.elapsed().as_secs_f64(), mean * (of - step) as f64);
+        flow = on_step(&StepReport { step, of, loss, seconds, seconds_left, state });
+    }
+    let finished = state.steps_done() >= recipe.steps;
+    Ok(TrainOutcome { finished, losses: state.losses.clone(), seconds: began.elapsed().as_secs_f64() })
+}
+
+fn step(
+    model: &WanTransformer,
+    adapter: &Adapter,
+    recipe: &Recipe,
+    state: &mut TrainState,
+    input: &TrainInput,
+) -> Result<f32> {
+    let number = state.steps_done();
+    let mut dice = NoiseStream::new(seed_of_step(recipe.seed, number));
+    let (sigma, noise) = (dice.uniform(), dice.normal(input.latents.shape())?);
+    let loss = flow_loss(model, input, &noise, sigma, recipe.mask_loss_weight)?;
+    let value = loss.to_scalar::<f32>()?;
+    finite(value.into(), number, "loss")?;
+    let mut gradients = gradients(&loss, adapter)?;
+    finite(clip_norm(&mut gradients, recipe.clip_norm), number, "gradient")?;
+    state.optimiser.step(&variables(adapter), &gradients)?;
+    state.losses.push(value);
+    Ok(value)
+}
+
+/// Rectified flow: the mean square of (predicted - true) velocity at noise level `sigma`, a scalar.
+///
+/// Cells that the mask tells to generate count `mask_loss_weight` times; the mean is a weighted one.
+///
+/// # Errors
+/// When the shapes do not fit the model.
+pub fn flow_loss(
+    model: &WanTransformer,
+    input: &TrainInput,
+    noise: &Tensor,
+    sigma: f64,
+    mask_loss_weight: f64,
+) -> candle_core::Result<Tensor> {
+    let x = Tensor::cat(&[&flow::interpolate(&input.latents, noise, sigma)?, &input.condition], 1)?;
+    let t = Tensor::full(flow::timestep(sigma) as f32, x.dim(0)?, x.device())?;
+    let velocity = model.forward(&x, &t, &input.text, input.image.as_ref())?;
+    let error = (velocity - flow::target(&input.latents, noise)?)?.sqr()?;
+    let weight = match &input.loss_weight {
+        Some(weight) => weight.clone(),
+        None if mask_loss_weight == 1.0 => return error.mean_all(),
+        None => weight_of_mask(&input.condition, mask_loss_weight)?,
+    };
+    let channels = error.dim(1)? as f64;
+    error.broadcast_mul(&weight)?.sum_all()? / (weight.sum_all()? * channels)?
+}
+
+/// (B, 1, F, h, w): `weight` where any frame of the latent cell is to be generated, 1 elsewhere.
+fn weight_of_mask(condition: &Tensor, weight: f64) -> candle_core::Result<Tensor> {
+    condition.narrow(1, 0, 4)?.min_keepdim(1)?.affine(1.0 - weight, weight)
+}
+
+fn gradients(loss: &Tensor, adapter: &Adapter) -> Result<Vec<Vec<f32>>> {
+    let store = loss.backward()?;
+    let gradient = |(name, var): (String, &Var)| {
+        let gradient = store.get(var).ok_or(AdaptError::NoGradient(name))?;
+        Ok(gradient.flatten_all()?.to_vec1()?)
+    };
+    adapter.parameters().into_iter().map(gradient).collect()
+}
+
+fn variables(adapter: &Adapter) -> Vec<&Var> {
+    adapter.parameters().into_iter().map(|(_, var)| var).collect()
+}
+
+fn finite(value: f64, step: usize, what: &'static str) -> Result<()> {
+    if value.is_finite() { Ok(()) } else { Err(AdaptError::NotFinite { step: step + 1, what }) }
+}
+
+/// A seed for each step, far from those of its neighbours (the finaliser of SplitMix64).
+fn seed_of_step(seed: u64, step: usize) -> u64 {
+    let mut z = seed.wrapping_add((step as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

@@ -215,3 +215,117 @@ fn map_pixels(frame: &mut Frame, map: impl Fn(&mut [f32], f32) + Sync) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPACES: [ColourSpace; 2] = [ColourSpace::Linear, ColourSpace::Srgb];
+    const WORKING: [WorkingSpace; 2] = [WorkingSpace::Srgb, WorkingSpace::LogC3];
+
+    #[test]
+    fn published_code_values() {
+        let near = |got: f32, want: f32| assert!((got - want).abs() < 5e-4, "{got} for {want}");
+        near(linear_to_srgb(0.18), 0.4614);
+        near(srgb_to_linear(0.5), 0.21404);
+        near(linear_to_logc3(0.18), 0.3910);
+        near(linear_to_logc3(0.0), 0.0928);
+        near(linear_to_logc3(1.0), 0.5707);
+        assert!((logc3_to_linear(1.0) - 55.08).abs() < 0.02, "{}", logc3_to_linear(1.0));
+    }
+
+    #[test]
+    fn there_and_back_within_a_hundred_thousandth() {
+        let linear = (-60..=340).map(|i| if i < 0 { i as f32 * 0.01 } else { 1e-4 * 1.04f32.powi(i) });
+        for value in linear {
+            for space in SPACES {
+                for working in WORKING {
+                    // sRGB codes of very bright light are as far as LogC3 goes.
+                    let back = from_working(space, working, to_working(space, working, value));
+                    let error = (back - value).abs() / value.abs().max(1e-3);
+                    let exact = !(space == ColourSpace::Srgb && value > 5.0);
+                    assert!(!exact || error < 1e-5, "{space} {working}: {value} came back as {back}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn highlights_survive_the_log_space_and_negatives_keep_their_sign() {
+        for value in [1.5f32, 4.0, 16.0, 55.0, 400.0] {
+            let code = to_working(ColourSpace::Linear, WorkingSpace::LogC3, value);
+            let back = from_working(ColourSpace::Linear, WorkingSpace::LogC3, code);
+            assert!((back - value).abs() < 1e-5 * value, "{value} came back as {back}");
+            assert!(value > 55.05 || code < 1.0, "{value} is code {code}");
+        }
+        for working in WORKING {
+            let code = to_working(ColourSpace::Linear, working, -0.02);
+            assert!(from_working(ColourSpace::Linear, working, code) < -0.0199);
+        }
+        assert!(to_working(ColourSpace::Linear, WorkingSpace::Srgb, -0.18) < -0.46);
+    }
+
+    #[test]
+    fn no_input_makes_nan_or_infinity() {
+        let wild = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, 1e-45, -0.0];
+        for value in wild {
+            for space in SPACES {
+                for working in WORKING {
+                    assert!(to_working(space, working, value).is_finite(), "{space} {working} {value}");
+                    assert!(from_working(space, working, value).is_finite(), "{space} {working} {value}");
+                }
+            }
+        }
+        assert_eq!(to_working(ColourSpace::Linear, WorkingSpace::Srgb, f32::NAN), 0.0);
+    }
+
+    #[test]
+    fn curves_rise_across_their_joints() {
+        for joint in [0.003_130_8f32, 0.010591] {
+            for curve in [linear_to_srgb, linear_to_logc3] {
+                let (below, above) = (curve(joint * 0.999), curve(joint * 1.001));
+                assert!(below < above && above - below < 1e-3, "{below} to {above} at {joint}");
+            }
+        }
+    }
+
+    #[test]
+    fn frames_convert_their_colours_and_keep_alpha() {
+        let mut frame = Frame::filled(3, 2, &[0.18, 2.0, -0.5, 0.25]);
+        frame_to_working(&mut frame, ColourSpace::Linear, WorkingSpace::LogC3);
+        assert!((frame.pixel(2, 1)[0] - 0.391).abs() < 1e-3);
+        assert_eq!(frame.pixel(2, 1)[3], 0.25);
+        frame_from_working(&mut frame, ColourSpace::Linear, WorkingSpace::LogC3);
+        assert!((frame.pixel(0, 0)[1] - 2.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn premultiplied_and_back() {
+        let mut frame = Frame::from_data(2, 1, 4, vec![0.2, 0.4, 0.6, 0.5, 0.1, 0.2, 0.3, 0.0]).unwrap();
+        let before = frame.clone();
+        unpremultiply(&mut frame);
+        assert_eq!(frame.pixel(0, 0), &[0.4, 0.8, 1.2, 0.5]);
+        assert_eq!(frame.pixel(1, 0), before.pixel(1, 0));
+        premultiply(&mut frame);
+        assert_eq!(frame.pixel(0, 0), before.pixel(0, 0));
+    }
+
+    #[test]
+    fn the_peak_is_sought_in_the_rectangle_only() {
+        let mut frame = Frame::filled(4, 4, &[0.5, 0.25, 0.0, 9.0]);
+        frame.pixel_mut(0, 0)[0] = 7.0;
+        assert_eq!(peak_linear(&frame, ColourSpace::Linear, frame.rect()), 7.0);
+        let inner = Rect::new(1, 0, 9, 9);
+        assert_eq!(peak_linear(&frame, ColourSpace::Linear, inner), 0.5);
+        assert_eq!(WorkingSpace::for_peak(1.0), WorkingSpace::Srgb);
+        assert_eq!(WorkingSpace::for_peak(1.01), WorkingSpace::LogC3);
+    }
+
+    #[test]
+    fn names_in_text_and_json() {
+        assert_eq!("sRGB".parse(), Ok(ColourSpace::Srgb));
+        assert_eq!("aces".parse::<ColourSpace>().unwrap_err().to_string(), "'aces' is no colour space (linear, srgb)");
+        assert_eq!(serde_json::to_string(&WorkingSpace::LogC3).unwrap(), "\"logc3\"");
+        assert_eq!(serde_json::to_string(&ColourSpace::Linear).unwrap(), "\"linear\"");
+    }
+}

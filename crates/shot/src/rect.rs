@@ -49,22 +49,12 @@ impl Rect {
         if other.is_empty() {
             return *self;
         }
-        Rect::new(
-            self.x1.min(other.x1),
-            self.y1.min(other.y1),
-            self.x2.max(other.x2),
-            self.y2.max(other.y2),
-        )
+        Rect::new(self.x1.min(other.x1), self.y1.min(other.y1), self.x2.max(other.x2), self.y2.max(other.y2))
     }
 
     /// What both share; empty when nothing.
     pub fn intersect(&self, other: &Rect) -> Rect {
-        Rect::new(
-            self.x1.max(other.x1),
-            self.y1.max(other.y1),
-            self.x2.min(other.x2),
-            self.y2.min(other.y2),
-        )
+        Rect::new(self.x1.max(other.x1), self.y1.max(other.y1), self.x2.min(other.x2), self.y2.min(other.y2))
     }
 
     /// Whether all of `other` lies inside. An empty one always does.

@@ -153,7 +153,8 @@ impl Layout {
 
 /// Puts a picture into the middle of a cell, as large as its aspect allows.
 fn place(sheet: &mut Frame, picture: &Frame, at: [i64; 2], cell: [usize; 2]) {
-    let scale = (cell[0] as f64 / picture.width.max(1) as f64).min(cell[1] as f64 / picture.height.max(1) as f64);
+    let scale =
+        (cell[0] as f64 / picture.width.max(1) as f64).min(cell[1] as f64 / picture.height.max(1) as f64);
     let side = |length: usize, limit: usize| ((length as f64 * scale).round() as usize).clamp(1, limit);
     let (width, height) = (side(picture.width, cell[0]), side(picture.height, cell[1]));
     let picture = resize(&picture.to_rgb(), width, height, Filter::Bilinear);

@@ -125,8 +125,8 @@ fn read_layer(path: &Path) -> Result<(Layer<Channels>, IntegerBounds), ImageErro
         .map_err(|error| cannot_read(path, error))?;
     let display = image.attributes.display_window;
     let mut layers = image.layer_data.into_vec();
-    let colour = layers.iter().position(|layer| find(&layer.channel_data.list, "R").is_some());
-    let best = colour.unwrap_or(0);
+    let colour = |layer: &Layer<Channels>| pick(&layer.channel_data.list).len() >= 3;
+    let best = layers.iter().position(colour).unwrap_or(0);
     if layers.is_empty() {
         return Err(ImageError::unreadable(path, "holds no picture"));
     }
@@ -156,27 +156,37 @@ fn cannot_read(path: &Path, error: Error) -> ImageError {
     }
 }
 
-/// The channels that make the picture, in order: RGB(A), else Y (with A: Y Y Y A), else the only one.
-/// Plain names go before those with a layer's name in front.
+/// The channels that make the picture, in order: RGB(A), else Y (with A: Y Y Y A), else A, else the
+/// only one. All come from one layer: the nameless one before those with names.
 fn pick(list: &[AnyChannel<FlatSamples>]) -> Vec<usize> {
-    let [r, g, b, y, a] = ["R", "G", "B", "Y", "A"].map(|name| find(list, name));
-    match (r, g, b, y, a) {
-        (Some(r), Some(g), Some(b), _, None) => vec![r, g, b],
-        (Some(r), Some(g), Some(b), _, Some(a)) => vec![r, g, b, a],
-        (_, _, _, Some(y), Some(a)) => vec![y, y, y, a],
-        (_, _, _, Some(y), None) => vec![y],
-        (_, _, _, _, Some(a)) => vec![a],
-        _ if list.len() == 1 => vec![0],
-        (r, g, b, ..) => r.or(g).or(b).into_iter().collect(),
+    let names: Vec<String> = list.iter().map(|channel| channel.name.to_string()).collect();
+    let mut layers: Vec<&str> = names.iter().map(|name| layer_of(name)).collect();
+    layers.sort_by_key(|layer| !layer.is_empty());
+    let picked = layers.into_iter().map(|layer| pick_in(layer, &names)).find(|picked| !picked.is_empty());
+    match picked {
+        None if list.len() == 1 => vec![0],
+        picked => picked.unwrap_or_default(),
     }
 }
 
-fn find(list: &[AnyChannel<FlatSamples>], name: &str) -> Option<usize> {
-    let names = || list.iter().map(|channel| channel.name.to_string());
-    let plain = names().position(|other| other.eq_ignore_ascii_case(name));
-    plain.or_else(|| {
-        names().position(|other| other.rsplit_once('.').is_some_and(|(_, last)| last.eq_ignore_ascii_case(name)))
-    })
+fn pick_in(layer: &str, names: &[String]) -> Vec<usize> {
+    let find = |channel: &str| {
+        let is_it = |name: &&String| layer_of(name) == layer && name[layer.len()..].eq_ignore_ascii_case(channel);
+        names.iter().position(|name| is_it(&name))
+    };
+    match ["R", "G", "B", "Y", "A"].map(find) {
+        [Some(r), Some(g), Some(b), _, None] => vec![r, g, b],
+        [Some(r), Some(g), Some(b), _, Some(a)] => vec![r, g, b, a],
+        [_, _, _, Some(y), Some(a)] => vec![y, y, y, a],
+        [_, _, _, Some(y), None] => vec![y],
+        [Some(only), None, None, None, None] | [_, _, _, None, Some(only)] => vec![only],
+        _ => Vec::new(),
+    }
+}
+
+/// The layer's name with its dot; nothing for a plain channel.
+fn layer_of(name: &str) -> &str {
+    name.rfind('.').map_or("", |dot| &name[..=dot])
 }
 
 /// Where the data window lies within the display window.

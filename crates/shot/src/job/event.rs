@@ -85,15 +85,8 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// All kinds in the order of their exit codes.
-    pub const ALL: [Self; 7] = [
-        Self::Other,
-        Self::Usage,
-        Self::InputFrame,
-        Self::Missing,
-        Self::Device,
-        Self::Model,
-        Self::Lock,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Other, Self::Usage, Self::InputFrame, Self::Missing, Self::Device, Self::Model, Self::Lock];
 
     /// The program's exit code, 1 to 7.
     pub fn exit_code(self) -> i32 {

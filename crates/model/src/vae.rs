@@ -62,7 +62,9 @@ impl WanVae {
         let (_, _, frames, rows, columns) = video.dims5()?;
         let factor = self.config.spatial_factor();
         if frames % 4 != 1 || rows % factor != 0 || columns % factor != 0 {
-            bail!("video of {frames} frames, {rows}x{columns}: frames must be 1 + 4n, rows and columns multiples of {factor}");
+            bail!(
+                "video of {frames} frames, {rows}x{columns}: frames must be 1 + 4n, rows and columns multiples of {factor}"
+            );
         }
         each_clip(video, |clip| {
             let clip = fold_patches(&frames_first(clip)?, self.config.patch())?;

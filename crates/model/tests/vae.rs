@@ -63,7 +63,12 @@ fn clips_of_a_batch_do_not_mix() {
         assert_close(&format!("clip {i}"), &both.narrow(0, i, 1).unwrap(), alone, 0.0);
     }
     let both = vae.decode(&both).unwrap();
-    assert_close("decoded", &both.narrow(0, 0, 1).unwrap(), &vae.decode(&vae.encode(&video).unwrap()).unwrap(), 0.0);
+    assert_close(
+        "decoded",
+        &both.narrow(0, 0, 1).unwrap(),
+        &vae.decode(&vae.encode(&video).unwrap()).unwrap(),
+        0.0,
+    );
 }
 
 #[test]

@@ -50,13 +50,15 @@ fn scales(x: &[f32], channels: usize, pixels: usize) -> Vec<f32> {
     let blocks = pixels.div_ceil(BLOCK).max(1);
     let size = pixels.div_ceil(blocks).max(1);
     // Frames are cut apart first, so that no block spans two of them.
-    scales.par_chunks_mut(pixels.max(1)).zip(x.par_chunks(channels * pixels.max(1))).for_each(|(scales, x)| {
-        scales.par_chunks_mut(size).enumerate().for_each(|(block, scales)| {
-            vectorised(|| add_squares(scales, x, pixels, block * size));
-            let root = (channels as f32).sqrt();
-            scales.iter_mut().for_each(|s| *s = root / s.sqrt().max(LEAST_LENGTH));
-        });
-    });
+    scales.par_chunks_mut(pixels.max(1)).zip(x.par_chunks(channels * pixels.max(1))).for_each(
+        |(scales, x)| {
+            scales.par_chunks_mut(size).enumerate().for_each(|(block, scales)| {
+                vectorised(|| add_squares(scales, x, pixels, block * size));
+                let root = (channels as f32).sqrt();
+                scales.iter_mut().for_each(|s| *s = root / s.sqrt().max(LEAST_LENGTH));
+            });
+        },
+    );
     scales
 }
 
@@ -91,7 +93,8 @@ mod tests {
     #[test]
     fn black_pixels_stay_black() {
         let x = Tensor::zeros((1, 2, 1, 3), candle_core::DType::F32, &Device::Cpu).unwrap();
-        let y: Vec<f32> = channel_norm(&x, &[2.0, 3.0], true).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        let y: Vec<f32> =
+            channel_norm(&x, &[2.0, 3.0], true).unwrap().flatten_all().unwrap().to_vec1().unwrap();
         assert_eq!(y, [0.0; 6]);
     }
 }

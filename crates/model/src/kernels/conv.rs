@@ -136,7 +136,8 @@ impl Conv {
 
     /// Whether the input is its own unrolling.
     fn is_pointwise(&self) -> bool {
-        self.side == 1 && self.geometry == Geometry { frame_stride: self.geometry.frame_stride, ..Geometry::same(1) }
+        self.side == 1
+            && self.geometry == Geometry { frame_stride: self.geometry.frame_stride, ..Geometry::same(1) }
     }
 
     /// Adds what `channels` of input frame `frame` contribute to every output frame that sees it.
@@ -181,7 +182,14 @@ impl Conv {
     }
 
     /// What one tap of the kernel reads for the output positions from `from` on.
-    fn unroll_line(&self, plane: &[f32], sizes: &Sizes, from: usize, (dy, dx): (usize, usize), line: &mut [f32]) {
+    fn unroll_line(
+        &self,
+        plane: &[f32],
+        sizes: &Sizes,
+        from: usize,
+        (dy, dx): (usize, usize),
+        line: &mut [f32],
+    ) {
         let (g, shift) = (&self.geometry, u32::from(self.geometry.doubled));
         let (mut row, mut column) = (from / sizes.columns, from % sizes.columns);
         let mut rest = line;

@@ -1,12 +1,27 @@
 //! Operations that candle lacks, does slowly, or differentiates wrongly.
+//!
+//! Each runs on f32 tensors on the CPU; other types and devices take [`reference`], which is also what the kernels
+//! are tested against.
 
+mod attention;
 pub(crate) mod channel_norm;
+#[cfg(test)]
+mod check;
 #[allow(unsafe_code)] // matrix products into disjoint parts of one output
 pub(crate) mod conv;
 pub mod frozen;
+#[allow(unsafe_code)] // calls of gemm
+mod matrix;
+mod norm;
+mod pointwise;
 pub mod reference;
+mod rotate;
+mod rows;
 #[allow(unsafe_code)] // instructions chosen at run time
-pub(crate) mod simd;
-pub(crate) mod slices;
+mod simd;
+mod slices;
 
-pub use reference::{attention, gated_add, gelu_tanh, layer_norm, rms_norm, rope};
+pub use attention::attention;
+pub use norm::{layer_norm, rms_norm};
+pub use pointwise::{gated_add, gelu_tanh};
+pub use rotate::rope;

@@ -1,1 +1,18 @@
 //! The verbs: condition, fit the adapter, generate, report.
+//!
+//! [`jobs::run_job`] does one job from the store. Pixels become tensors and tensors pixels in [`pixels`] alone.
+#![forbid(unsafe_code)]
+
+pub mod base;
+pub mod clip;
+pub mod condition;
+pub mod failure;
+pub mod generate;
+pub mod jobs;
+pub mod learn;
+pub mod pixels;
+pub mod progress;
+pub mod report;
+
+pub use failure::JobError;
+pub use jobs::{Outcome, run_job};

@@ -1,0 +1,235 @@
+//! One job from the store: learn what is not learnt yet, generate what is not generated yet.
+
+use std::path::Path;
+use std::time::Instant;
+
+use lora_edit_adapt::Adapter;
+use lora_edit_shot::base::{self, BaseModel};
+use lora_edit_shot::job::{Event, FailureKind, Job, JobKind, Sampling};
+use lora_edit_shot::package::{EditPackage, ResultInfo, ShotPackage};
+use lora_edit_shot::{EditId, Frame, ResultId, ShotId, colour};
+use lora_edit_store::Store;
+
+use crate::base::Base;
+use crate::clip::Clip;
+use crate::failure::JobError;
+use crate::generate::{Generation, generate};
+use crate::learn::{AdapterFiles, learn};
+use crate::progress::Progress;
+use crate::report;
+
+/// How a job ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All that was asked for is in the store.
+    Done {
+        /// Whether this run trained; otherwise the adapter was there, or not wanted.
+        trained: bool,
+        /// Whether this run generated; otherwise the result was there, or not asked for.
+        generated: bool,
+    },
+    /// Stopped on request; a training goes on from this step next time.
+    Stopped {
+        /// Steps of the interrupted stage done.
+        step: usize,
+    },
+}
+
+/// What a generation is made from, as the job names it.
+struct Wanted<'a> {
+    edit: &'a EditId,
+    sampling: &'a Sampling,
+    result: &'a ResultId,
+}
+
+/// Does `job` on the store at `root`: trains the adapter unless it is there, generates the result unless it is
+/// there. Both appear in the store whole or not at all. `events` hears of every stage and step; `stop` is asked after
+/// each step.
+///
+/// # Errors
+/// When another process holds the adapter, something the job names is missing or does not fit, or the work fails.
+pub fn run_job(
+    root: &Path,
+    job: &Job,
+    events: &mut dyn FnMut(Event),
+    stop: &dyn Fn() -> bool,
+) -> Result<Outcome, JobError> {
+    let store = Store::open(root)?;
+    let wanted = wanted(job)?;
+    if is_done(&store, job, wanted.as_ref()) {
+        return Ok(Outcome::Done { trained: false, generated: false });
+    }
+    let _lease = store.lease(&format!("adapters/{}", job.adapter))?;
+    Run { store, job, wanted, began: Instant::now(), progress: Progress::new(events, stop) }.run()
+}
+
+fn wanted(job: &Job) -> Result<Option<Wanted<'_>>, JobError> {
+    match (job.kind, &job.edit, &job.sampling, &job.result) {
+        (JobKind::Train, ..) => Ok(None),
+        (JobKind::Generate, Some(edit), Some(sampling), Some(result)) => {
+            Ok(Some(Wanted { edit, sampling, result }))
+        }
+        _ => Err(JobError::new(FailureKind::Usage, "the job asks for a result and names no edit")),
+    }
+}
+
+fn is_done(store: &Store, job: &Job, wanted: Option<&Wanted<'_>>) -> bool {
+    match wanted {
+        Some(wanted) => store.contains("results", wanted.result.as_str()),
+        None => AdapterFiles::of(store, &job.adapter).exist(),
+    }
+}
+
+struct Run<'a> {
+    store: Store,
+    job: &'a Job,
+    wanted: Option<Wanted<'a>>,
+    began: Instant,
+    progress: Progress<'a>,
+}
+
+impl Run<'_> {
+    fn run(mut self) -> Result<Outcome, JobError> {
+        self.progress.stage("load");
+        let shot = read_shot(&self.store, &self.job.shot)?;
+        let mut base = Base::open(&find_base(self.job)?)?;
+        let clip = Clip::from_shot(&shot);
+        let trained = self.needs_training();
+        if trained && let Some(step) = learn(&mut base, &clip, self.job, &self.store, &mut self.progress)? {
+            return Ok(Outcome::Stopped { step });
+        }
+        let Some(wanted) = self.wanted.take() else {
+            return Ok(Outcome::Done { trained, generated: false });
+        };
+        match self.generate(&mut base, &shot, &clip, &wanted)? {
+            Some(step) => Ok(Outcome::Stopped { step }),
+            None => Ok(Outcome::Done { trained, generated: true }),
+        }
+    }
+
+    fn needs_training(&self) -> bool {
+        let wants_adapter = self.wanted.as_ref().is_none_or(|wanted| !wanted.sampling.without_adapter);
+        wants_adapter && !AdapterFiles::of(&self.store, &self.job.adapter).exist()
+    }
+
+    /// `Ok(Some(step))` when it was stopped there.
+    fn generate(
+        &mut self,
+        base: &mut Base,
+        shot: &ShotPackage,
+        clip: &Clip,
+        wanted: &Wanted<'_>,
+    ) -> Result<Option<usize>, JobError> {
+        let edit = read_edit(&self.store, wanted.edit)?;
+        let edited = first_painted(shot, &edit)?;
+        if !wanted.sampling.without_adapter {
+            // From the file, also when this very run trained it: a result must not depend on who trained.
+            base.fold(&Adapter::load(&AdapterFiles::of(&self.store, &self.job.adapter).weights())?)?;
+        }
+        match generate(base, clip, edited, wanted.sampling, &mut self.progress)? {
+            Generation::Stopped(step) => Ok(Some(step)),
+            Generation::Finished { frames, seconds } => {
+                self.write(shot, &edit, &frames, seconds, wanted)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn write(
+        &mut self,
+        shot: &ShotPackage,
+        edit: &EditPackage,
+        generated: &[Frame],
+        sample_seconds: f64,
+        wanted: &Wanted<'_>,
+    ) -> Result<(), JobError> {
+        self.progress.stage("write");
+        let adapter = match wanted.sampling.without_adapter {
+            true => None,
+            false => AdapterFiles::of(&self.store, &self.job.adapter).summary(),
+        };
+        let mut qc = report::measure(shot, edit, generated)?;
+        (qc.sample_seconds, qc.wall_seconds) = (sample_seconds, self.began.elapsed().as_secs_f64());
+        qc.seed = wanted.sampling.seed;
+        if let Some((summary, _)) = &adapter {
+            qc.train_steps = Some(summary.steps);
+            qc.train_seconds_per_step = Some(summary.seconds_per_step);
+            qc.final_loss = Some(summary.final_loss);
+        }
+        let losses = adapter.map(|(_, losses)| losses).unwrap_or_default();
+        let info = result_info(self.job, shot, wanted);
+        let id = wanted.result.as_str();
+        self.store.put_dir("results", id, |dir| {
+            write_generated(dir, shot, generated)?;
+            report::write(dir, shot, edit, generated, &qc, &losses)?;
+            info.write(dir).map_err(JobError::from)
+        })?;
+        self.progress.preview(Path::new("results").join(id).join("contact.png"));
+        Ok(())
+    }
+}
+
+/// The generated frames as hosts want them: half floats in the plate's input space, at working size.
+fn write_generated(dir: &Path, shot: &ShotPackage, generated: &[Frame]) -> Result<(), JobError> {
+    for (frame, generated) in shot.frames.iter().zip(generated) {
+        let mut out = generated.clone();
+        colour::frame_from_working(&mut out, shot.info.input_space, shot.info.working_space);
+        lora_edit_shot::image_io::write_exr_half(&ResultInfo::generated_path(dir, frame.number), &out)?;
+    }
+    Ok(())
+}
+
+fn result_info(job: &Job, shot: &ShotPackage, wanted: &Wanted<'_>) -> ResultInfo {
+    ResultInfo {
+        shot: job.shot.clone(),
+        edit: wanted.edit.clone(),
+        adapter: job.adapter.clone(),
+        job: Some(job.id()),
+        base: job.base.clone(),
+        recipe: job.recipe.clone(),
+        sampling: wanted.sampling.clone(),
+        info: shot.info.clone(),
+    }
+}
+
+fn read_shot(store: &Store, id: &ShotId) -> Result<ShotPackage, JobError> {
+    if !store.contains("shots", id.as_str()) {
+        return Err(missing("shot", id, store));
+    }
+    Ok(ShotPackage::read(&store.path("shots", id.as_str()))?)
+}
+
+fn read_edit(store: &Store, id: &EditId) -> Result<EditPackage, JobError> {
+    if !store.contains("edits", id.as_str()) {
+        return Err(missing("edit", id, store));
+    }
+    Ok(EditPackage::read(&store.path("edits", id.as_str()))?)
+}
+
+fn missing(what: &str, id: impl std::fmt::Display, store: &Store) -> JobError {
+    JobError::new(FailureKind::Missing, format!("{what} {id} is not in {}", store.root().display()))
+}
+
+/// Only the first frame of the range can be the painted one in this version.
+fn first_painted<'a>(shot: &ShotPackage, edit: &'a EditPackage) -> Result<&'a Frame, JobError> {
+    let first = shot.info.frames.first().unwrap_or_default();
+    let painted = edit.at(first).filter(|_| edit.keys.len() == 1);
+    painted.ok_or_else(|| {
+        let message =
+            format!("key frames {}: only {first}, the first of the range, can be painted", edit.keys);
+        JobError::new(FailureKind::Usage, message)
+    })
+}
+
+fn find_base(job: &Job) -> Result<BaseModel, JobError> {
+    let found = base::find(&job.base.name, job.base.model_dir.as_deref())?;
+    if found.fingerprint == job.base.fingerprint {
+        return Ok(found);
+    }
+    let message = format!(
+        "model '{}' in {} is not the one this job was made for: press the button again",
+        found.name,
+        found.folder.display()
+    );
+    Err(JobError::new(FailureKind::Model, message))
+}

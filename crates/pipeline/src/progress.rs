@@ -1,0 +1,54 @@
+//! What a running job tells, and whether it should stop.
+
+use std::time::Instant;
+
+use lora_edit_shot::job::Event;
+
+/// The job's line to whoever started it.
+pub struct Progress<'a> {
+    events: &'a mut dyn FnMut(Event),
+    stop: &'a dyn Fn() -> bool,
+    stage: &'static str,
+    began: Instant,
+}
+
+impl<'a> Progress<'a> {
+    /// Tells `events`, asks `stop`.
+    pub fn new(events: &'a mut dyn FnMut(Event), stop: &'a dyn Fn() -> bool) -> Self {
+        Self { events, stop, stage: "start", began: Instant::now() }
+    }
+
+    /// Begins a stage.
+    pub fn stage(&mut self, name: &'static str) {
+        (self.stage, self.began) = (name, Instant::now());
+        (self.events)(Event::Stage { name: name.to_string() });
+    }
+
+    /// Seconds since the stage began.
+    pub fn seconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+
+    /// One step of the stage is done; says whether to stop.
+    pub fn step(&mut self, step: usize, of: usize, loss: Option<f32>, seconds_left: f64) -> bool {
+        let (stage, seconds_left) = (self.stage.to_string(), Some(seconds_left as f32));
+        (self.events)(Event::Step { stage, step, of, loss, seconds_left });
+        (self.stop)()
+    }
+
+    /// As [`Progress::step`] where the steps of the stage all began with it.
+    pub fn even_step(&mut self, step: usize, of: usize) -> bool {
+        let left = self.seconds() / step.max(1) as f64 * of.saturating_sub(step) as f64;
+        self.step(step, of, None, left)
+    }
+
+    /// Tells of a picture to look at, relative to the store's root.
+    pub fn preview(&mut self, path: std::path::PathBuf) {
+        (self.events)(Event::Preview { path });
+    }
+
+    /// Whether somebody asked to stop.
+    pub fn stop_requested(&self) -> bool {
+        (self.stop)()
+    }
+}

@@ -21,15 +21,8 @@ pub enum Page {
 
 impl Page {
     /// All pages, in the order the host shows them.
-    pub const ALL: [Self; 7] = [
-        Self::Shot,
-        Self::Adapter,
-        Self::Generate,
-        Self::Colour,
-        Self::MaskAndEdge,
-        Self::Farm,
-        Self::Info,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Shot, Self::Adapter, Self::Generate, Self::Colour, Self::MaskAndEdge, Self::Farm, Self::Info];
 
     /// The OpenFX name of the page parameter.
     pub const fn name(self) -> &'static str {
@@ -215,7 +208,7 @@ table! {
         "Start of the random numbers in training and generation. The same seed and inputs give the same result.";
     INPUT_SPACE: Colour Recipe "inputSpace" "Input space" choice(SPACE_ITEMS),
         "Colour space in which the host hands over the clip Source, and gets the result back.";
-    EDIT_SPACE: Colour Recipe "editSpace" "Edit space" choice(SPACE_ITEMS),
+    EDIT_SPACE: Colour Look "editSpace" "Edit space" choice(SPACE_ITEMS),
         "Colour space of the clip Edited, as the host hands it over.";
     MASK_APPLY: MaskAndEdge Look "maskApply" "Apply mask" ON,
         "Off: the clip Mask is ignored and the whole picture is edited. For hosts that report a mask where none is connected.";
@@ -242,6 +235,8 @@ table! {
         "Identity of the result that is rendered.";
     JOB_ID: Info Bookmark "jobId" "Job" text(""),
         "Identity of the last job started.";
+    SHOWN_ID: Info Bookmark "shownId" "Shown result" text(""),
+        "Identity of the result that Refresh last brought into the viewer.";
     REVISION: Info Memory "revision" "Revision" int(0, [0, i32::MAX], [0, 100]),
         "Counts the results shown; its change makes the host render again.";
 }

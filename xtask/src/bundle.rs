@@ -25,7 +25,7 @@ pub fn bundle(profile: &str, out_dir: &Path) -> Result<PathBuf> {
     let programs = contents.join(arch_folder());
     install(&built.plugin, &programs.join("LoraEdit.ofx"))?;
     install(&built.engine, &programs.join(format!("lora-edit{}", std::env::consts::EXE_SUFFIX)))?;
-    install_models(&workspace().join("bundle/models"), &contents.join("Resources/models"))?;
+    install_models(&crate::root().join("bundle/models"), &contents.join("Resources/models"))?;
     if cfg!(target_os = "macos") {
         fs::write(contents.join("Info.plist"), info_plist()).context("Info.plist")?;
     }
@@ -56,7 +56,7 @@ fn cargo_build(profile: &str) -> Result<Vec<serde_json::Value>> {
     let output = Command::new(cargo)
         .args(["build", "--package", "lora-edit-ofx", "--package", "lora-edit-engine"])
         .args(["--profile", profile, "--message-format", "json-render-diagnostics"])
-        .current_dir(workspace())
+        .current_dir(crate::root())
         .stderr(Stdio::inherit())
         .output()
         .context("cargo build")?;
@@ -88,10 +88,6 @@ fn arch_folder() -> &'static str {
         "windows" => "Win64",
         _ => "Linux-x86-64",
     }
-}
-
-fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
 
 /// Copies by a temporary name: a host may have the old file mapped, and must keep it.
@@ -130,9 +126,8 @@ fn check_plugin(plugin: &Path) -> Result<()> {
     let bytes = fs::read(plugin).with_context(|| plugin.display().to_string())?;
     let size = bytes.len() as u64;
     ensure!(size < SIZE_LIMIT, "the plug-in has {size} bytes, more than {SIZE_LIMIT}");
-    let file = object::File::parse(&*bytes).context("the plug-in's object file")?;
-    check_exports(&file)?;
-    check_libraries(&file)
+    check_exports(&object::File::parse(&*bytes).context("the plug-in's object file")?)?;
+    check_libraries(&bytes)
 }
 
 /// Stand-alone Fusion rejects a bundle with exports of its own.
@@ -153,12 +148,16 @@ fn plain(name: &str) -> &str {
     if cfg!(target_os = "macos") { name.strip_prefix('_').unwrap_or(name) } else { name }
 }
 
-fn check_libraries(file: &object::File<'_>) -> Result<()> {
-    for import in file.imports()? {
-        let name = String::from_utf8_lossy(import.name()).to_lowercase();
-        ensure!(!name.starts_with("cu") && !name.contains("torch"), "the plug-in calls {name}");
+/// Names that only a linked tensor library or CUDA would leave in the file: source paths in panic
+/// messages, or the libraries the loader is to fetch.
+const FOREIGN: [&str; 6] = ["candle-core", "libcuda", "libcudart", "libcublas", "libtorch", "libonnxruntime"];
+
+fn check_libraries(bytes: &[u8]) -> Result<()> {
+    let holds = |name: &&&str| bytes.windows(name.len()).any(|window| window == name.as_bytes());
+    match FOREIGN.iter().find(holds) {
+        Some(name) => bail!("the plug-in links {name}"),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn info_plist() -> String {

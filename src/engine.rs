@@ -1,0 +1,122 @@
+//! The engine's client: finds the program `lora-edit`, and starts it so that it outlives the host.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use lora_edit_shot::JobId;
+use lora_edit_shot::job::{self, Engine, EngineError, JobError};
+
+/// Names the program, where it is not the one in the bundle.
+const PROGRAM_VARIABLE: &str = "LORA_EDIT_ENGINE";
+/// The standard's folders for programs in a bundle.
+const ARCH_FOLDER: &str = if cfg!(target_os = "macos") {
+    "MacOS"
+} else if cfg!(target_os = "windows") {
+    "Win64"
+} else {
+    "Linux-x86-64"
+};
+
+/// The program as a process of its own, which goes on when the host ends.
+#[derive(Clone, Debug)]
+pub struct Detached {
+    program: PathBuf,
+}
+
+impl Detached {
+    /// Finds the program: `LORA_EDIT_ENGINE`, else beside the plug-in in its bundle.
+    ///
+    /// # Errors
+    /// [`EngineError::Missing`] with the place where it should have been.
+    pub fn find(plugin_path: Option<&Path>) -> Result<Self, EngineError> {
+        let named = std::env::var_os(PROGRAM_VARIABLE).filter(|value| !value.is_empty());
+        let program = match named {
+            Some(program) => program.into(),
+            None => program_folder(plugin_path).join(format!("lora-edit{}", std::env::consts::EXE_SUFFIX)),
+        };
+        // The program resolves links before it looks beside itself; both must find the same model.
+        match program.canonicalize() {
+            Ok(found) if found.is_file() => Ok(Self { program: found }),
+            _ => Err(EngineError::Missing(program)),
+        }
+    }
+
+    /// The program's own folder, beside which it looks for models.
+    pub fn folder(&self) -> Option<&Path> {
+        self.program.parent()
+    }
+
+    fn command(&self, root: &Path, job: &JobId, log: File) -> std::io::Result<Command> {
+        let mut command = Command::new(&self.program);
+        command.arg("work").arg(job::folder(root, job)).arg("--cache").arg(root);
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        detach(&mut command);
+        Ok(command)
+    }
+}
+
+/// The folder that plug-in and program share. The standard says that hosts give the bundle's path;
+/// some give the library's.
+pub fn program_folder(plugin_path: Option<&Path>) -> PathBuf {
+    match plugin_path {
+        Some(path) if path.extension().is_some_and(|e| e == "ofx") => {
+            path.parent().map(Path::to_path_buf).unwrap_or_default()
+        }
+        Some(bundle) => bundle.join("Contents").join(ARCH_FOLDER),
+        None => PathBuf::new(),
+    }
+}
+
+impl Engine for Detached {
+    fn start(&self, root: &Path, job: &JobId) -> Result<(), EngineError> {
+        let failed = |why| EngineError::Start { program: self.program.clone(), why };
+        let path = job::folder(root, job).join("engine.log");
+        let log = OpenOptions::new().create(true).append(true).open(&path);
+        let log = log.map_err(|why| JobError::Io { path, why })?;
+        let child = self.command(root, job, log).and_then(|mut command| command.spawn()).map_err(failed)?;
+        job::write_pid(root, job, child.id())?;
+        reap(child);
+        Ok(())
+    }
+
+    fn stop(&self, root: &Path, job: &JobId) -> Result<(), EngineError> {
+        Ok(job::request_stop(root, job)?)
+    }
+}
+
+/// Out of the host's process group: a Ctrl-C in the host's terminal ends the host alone.
+#[cfg(unix)]
+fn detach(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    command.process_group(0);
+}
+
+#[cfg(not(unix))]
+fn detach(_command: &mut Command) {}
+
+/// Waits for the program on a thread of its own, so that a dead one does not stay a zombie that looks
+/// alive. The thread knows no host, and the plug-in's library is never unmapped beneath it.
+fn reap(mut child: Child) {
+    let waiting = std::thread::Builder::new().name("lora-edit engine".into());
+    let spawned = waiting.spawn(move || match child.wait() {
+        Ok(status) => log::debug!("engine {} ended: {status}", child.id()),
+        Err(error) => log::warn!("engine {}: {error}", child.id()),
+    });
+    if let Err(error) = spawned {
+        log::warn!("no thread to wait for the engine: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_lies_beside_the_plugin_whichever_path_a_host_gives() {
+        let bundle = Path::new("/ofx/LoraEdit.ofx.bundle");
+        let folder = bundle.join("Contents").join(ARCH_FOLDER);
+        assert_eq!(program_folder(Some(&folder.join("LoraEdit.ofx"))), folder);
+        assert_eq!(program_folder(Some(bundle)), folder);
+    }
+}

@@ -324,7 +324,10 @@ mod tests {
     #[test]
     fn names_in_text_and_json() {
         assert_eq!("sRGB".parse(), Ok(ColourSpace::Srgb));
-        assert_eq!("aces".parse::<ColourSpace>().unwrap_err().to_string(), "'aces' is no colour space (linear, srgb)");
+        assert_eq!(
+            "aces".parse::<ColourSpace>().unwrap_err().to_string(),
+            "'aces' is no colour space (linear, srgb)"
+        );
         assert_eq!(serde_json::to_string(&WorkingSpace::LogC3).unwrap(), "\"logc3\"");
         assert_eq!(serde_json::to_string(&ColourSpace::Linear).unwrap(), "\"linear\"");
     }

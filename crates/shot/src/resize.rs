@@ -121,27 +121,36 @@ mod tests {
         assert_eq!(resize(&frame, 17, 9, Filter::Cubic), frame);
     }
 
+    /// Errors of a resampled ramp in pixels of the coarser grid: the largest, and the mean.
+    fn ramp_errors(from: (usize, usize), to: (usize, usize), filter: Filter) -> (f32, f32) {
+        let (got, want) = (resize(&ramp(from.0, from.1), to.0, to.1, filter), ramp(to.0, to.1));
+        // Two pixels at each edge see the picture's end.
+        let inside = |i: usize, from: usize, to: usize| {
+            let (margin, u) = (2.5 / from.min(to) as f32, (i as f32 + 0.5) / to as f32);
+            u > margin && u < 1.0 - margin
+        };
+        let (mut worst, mut sum, mut count) = (0f32, 0f32, 0f32);
+        for y in (0..to.1).filter(|&y| inside(y, from.1, to.1)) {
+            for x in (0..to.0).filter(|&x| inside(x, from.0, to.0)) {
+                let (got, want) = (got.pixel(x, y), want.pixel(x, y));
+                let errors = [(got[0] - want[0]) * from.0 as f32, (got[1] - want[1]) * from.1 as f32];
+                worst = errors.iter().fold(worst, |worst, error| worst.max(error.abs()));
+                sum += errors[0] + errors[1];
+                count += 2.0;
+            }
+        }
+        (worst, sum / count.max(1.0))
+    }
+
     #[test]
-    fn a_ramp_stays_the_same_ramp_in_every_size() {
+    fn a_ramp_stays_where_it_is_in_every_size() {
         let sizes = [(16, 12), (7, 5), (31, 23), (13, 40), (64, 3), (5, 5)];
-        for from in sizes {
-            for to in sizes {
-                for filter in [Filter::Bilinear, Filter::Cubic] {
-                    let (got, want) = (resize(&ramp(from.0, from.1), to.0, to.1, filter), ramp(to.0, to.1));
-                    // Two pixels at each edge see the picture's end.
-                    let inside = |i: usize, small: usize, n: usize| {
-                        let margin = 2.5 / small.min(n) as f32;
-                        let u = (i as f32 + 0.5) / n as f32;
-                        u > margin && u < 1.0 - margin
-                    };
-                    for y in (0..to.1).filter(|&y| inside(y, from.1, to.1)) {
-                        for x in (0..to.0).filter(|&x| inside(x, from.0, to.0)) {
-                            for (a, b) in got.pixel(x, y).iter().zip(want.pixel(x, y)) {
-                                assert!((a - b).abs() < 1e-5, "{from:?} -> {to:?} at {x},{y}: {a} for {b}");
-                            }
-                        }
-                    }
-                }
+        for (from, to) in sizes.into_iter().flat_map(|from| sizes.map(|to| (from, to))) {
+            for filter in [Filter::Bilinear, Filter::Cubic] {
+                let (worst, mean) = ramp_errors(from, to, filter);
+                // Areas of a staircase differ from the ramp by up to an eighth of a step.
+                let limit = if to.0 >= from.0 && to.1 >= from.1 { 1e-4 } else { 0.13 };
+                assert!(worst < limit && mean.abs() < 1e-3, "{from:?} to {to:?}: {worst}, mean {mean}");
             }
         }
     }

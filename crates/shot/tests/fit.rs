@@ -52,7 +52,10 @@ fn pixels_stay_square_within_a_pixel() {
         let fit = plan(size, bounds);
         let scale = fit.working_size[0] as f64 / fit.crop.width() as f64;
         let expected = fit.working_size[1] as f64 / scale;
-        assert!((expected - fit.crop.height() as f64).abs() <= 1.5 / scale.min(1.0), "{size:?} {bounds:?} {fit:?}");
+        assert!(
+            (expected - fit.crop.height() as f64).abs() <= 1.5 / scale.min(1.0),
+            "{size:?} {bounds:?} {fit:?}"
+        );
     }
 }
 
@@ -66,13 +69,18 @@ fn small_crops_are_not_enlarged_beyond_the_least_side() {
         assert!(scale <= limit * 1.35, "{size:?} {bounds:?}: {scale} above {limit}, {fit:?}");
     }
     let fit = plan([1920, 1080], Rect::new(900, 500, 960, 560));
-    assert_eq!([fit.crop.width() as u32, fit.crop.height() as u32], fit.working_size, "a small crop is taken 1:1");
+    assert_eq!(
+        [fit.crop.width() as u32, fit.crop.height() as u32],
+        fit.working_size,
+        "a small crop is taken 1:1"
+    );
 }
 
 #[test]
 fn the_crop_stays_inside_a_plate_that_is_large_enough() {
     let plate = [1920, 1080];
-    for bounds in [Rect::new(0, 0, 300, 200), Rect::new(1800, 900, 1920, 1080), Rect::new(0, 500, 1920, 520)] {
+    for bounds in [Rect::new(0, 0, 300, 200), Rect::new(1800, 900, 1920, 1080), Rect::new(0, 500, 1920, 520)]
+    {
         let fit = plan(plate, bounds);
         let reaches_out = fit.crop.width() > 1920 || fit.crop.height() > 1080;
         assert!(reaches_out || Rect::of_size(plate).contains(&fit.crop), "{fit:?}");

@@ -19,7 +19,8 @@ fn in_dir(dir: &tempfile::TempDir, name: &str) -> PathBuf {
 /// A file with the channels given, each filled with one value.
 fn write_exr(path: &Path, channels: &[(&str, FlatSamples)], size: (usize, usize), at: (i32, i32)) {
     let list = channels.iter().map(|(name, samples)| AnyChannel::new(*name, samples.clone())).collect();
-    let mut layer = Layer::new(size, LayerAttributes::default(), Encoding::default(), AnyChannels::sort(list));
+    let mut layer =
+        Layer::new(size, LayerAttributes::default(), Encoding::default(), AnyChannels::sort(list));
     layer.attributes.layer_position = Vec2(at.0, at.1);
     let mut image = Image::from_layer(layer);
     image.attributes.display_window = IntegerBounds::new((0, 0), (4, 3));
@@ -69,12 +70,19 @@ fn channels_are_found_by_name_whatever_their_order_or_type() {
         (vec![("A", half(0.75))], &[0.75]),
         (vec![("depth.Z", floats(9.0, 12))], &[9.0]),
         (
-            vec![("R", half(1.0)), ("G", half(2.0)), ("B", half(3.0)), ("mask.A", half(0.5)), ("Z", half(8.0))],
+            vec![
+                ("R", half(1.0)),
+                ("G", half(2.0)),
+                ("B", half(3.0)),
+                ("mask.A", half(0.5)),
+                ("Z", half(8.0)),
+            ],
             &[1.0, 2.0, 3.0],
         ),
-        (vec![("beauty.R", half(1.0)), ("beauty.G", half(2.0)), ("beauty.B", half(3.0)), ("Z", half(8.0))], &[
-            1.0, 2.0, 3.0,
-        ]),
+        (
+            vec![("beauty.R", half(1.0)), ("beauty.G", half(2.0)), ("beauty.B", half(3.0)), ("Z", half(8.0))],
+            &[1.0, 2.0, 3.0],
+        ),
     ];
     for (channels, pixel) in cases {
         write_exr(&path, &channels, (4, 3), (0, 0));
@@ -147,7 +155,9 @@ fn sixteen_bit_and_other_formats_are_scaled_to_one() {
     image::DynamicImage::ImageLumaA8(grey).save(&path).unwrap();
     assert_eq!(image_io::read_frame(&path).unwrap(), Frame::filled(2, 2, &[0.2, 0.2, 0.2, 0.4]));
     let path = in_dir(&dir, "a.jpg");
-    image::DynamicImage::ImageRgb8(image::ImageBuffer::from_pixel(8, 8, image::Rgb([200; 3]))).save(&path).unwrap();
+    image::DynamicImage::ImageRgb8(image::ImageBuffer::from_pixel(8, 8, image::Rgb([200; 3])))
+        .save(&path)
+        .unwrap();
     let jpeg = image_io::read_frame(&path).unwrap();
     assert!((jpeg.pixel(4, 4)[0] - 200.0 / 255.0).abs() < 0.02);
 }
@@ -174,7 +184,8 @@ fn missing_and_unreadable_are_told_apart_and_named() {
     let whole = in_dir(&dir, "whole.exr");
     image_io::write_exr_half(&whole, &numbered(64, 64, 4)).unwrap();
     let bytes = std::fs::read(&whole).unwrap();
-    let torn: [&[u8]; 5] = [b"", b"no picture at all", &bytes[..40], &bytes[..bytes.len() / 2], &bytes[..bytes.len() - 9]];
+    let torn: [&[u8]; 5] =
+        [b"", b"no picture at all", &bytes[..40], &bytes[..bytes.len() / 2], &bytes[..bytes.len() - 9]];
     for (index, bytes) in torn.into_iter().enumerate() {
         for name in ["torn.exr", "torn.png", "torn.tiff"] {
             let path = in_dir(&dir, name);

@@ -94,7 +94,9 @@ fn patterns_of_every_spelling() {
 
 #[test]
 fn what_is_no_pattern_is_named() {
-    for text in ["", "dir/", "a.%04d.%04d.exr", "a.%4d.exr", "a.%s.exr", "a.%0xd.exr", "##.@@.png", "a.%099d.exr"] {
+    for text in
+        ["", "dir/", "a.%04d.%04d.exr", "a.%4d.exr", "a.%s.exr", "a.%0xd.exr", "##.@@.png", "a.%099d.exr"]
+    {
         let error = Pattern::parse(text).unwrap_err().to_string();
         assert!(error.contains(&format!("'{text}'")), "{error}");
     }
@@ -103,7 +105,16 @@ fn what_is_no_pattern_is_named() {
 #[test]
 fn frames_on_disk_are_those_of_the_pattern() {
     let dir = tempfile::tempdir().unwrap();
-    let names = ["s.1001.exr", "s.1003.exr", "s.0009.exr", "s.9.exr", "s.01001.exr", "s.1002.png", "t.1001.exr", "s.x.exr"];
+    let names = [
+        "s.1001.exr",
+        "s.1003.exr",
+        "s.0009.exr",
+        "s.9.exr",
+        "s.01001.exr",
+        "s.1002.png",
+        "t.1001.exr",
+        "s.x.exr",
+    ];
     names.iter().for_each(|name| std::fs::write(dir.path().join(name), "").unwrap());
     let pattern = Pattern::parse(&dir.path().join("s.####.exr").to_string_lossy()).unwrap();
     assert_eq!(pattern.frames_on_disk().unwrap().frames(), [9, 1001, 1003]);

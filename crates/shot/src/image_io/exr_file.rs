@@ -171,7 +171,8 @@ fn pick(list: &[AnyChannel<FlatSamples>]) -> Vec<usize> {
 
 fn pick_in(layer: &str, names: &[String]) -> Vec<usize> {
     let find = |channel: &str| {
-        let is_it = |name: &&String| layer_of(name) == layer && name[layer.len()..].eq_ignore_ascii_case(channel);
+        let is_it =
+            |name: &&String| layer_of(name) == layer && name[layer.len()..].eq_ignore_ascii_case(channel);
         names.iter().position(|name| is_it(&name))
     };
     match ["R", "G", "B", "Y", "A"].map(find) {

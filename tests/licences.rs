@@ -51,7 +51,11 @@ fn is_allowed(expression: &str) -> bool {
             Some(inner) => is_allowed(inner),
             None => split(part, " OR ").iter().any(|alternative| {
                 let alternative = alternative.trim();
-                if alternative.starts_with('(') { is_allowed(alternative) } else { ALLOWED.contains(&alternative) }
+                if alternative.starts_with('(') {
+                    is_allowed(alternative)
+                } else {
+                    ALLOWED.contains(&alternative)
+                }
             }),
         }
     })

@@ -20,7 +20,8 @@ pub fn tree() -> Value {
 /// Workspace package -> names of its declared dependencies, development ones left out.
 pub fn workspace_packages() -> BTreeMap<String, Vec<String>> {
     let tree = tree();
-    let members: BTreeSet<&str> = array(&tree["workspace_members"]).iter().filter_map(Value::as_str).collect();
+    let members: BTreeSet<&str> =
+        array(&tree["workspace_members"]).iter().filter_map(Value::as_str).collect();
     array(&tree["packages"])
         .iter()
         .filter(|package| members.contains(text(&package["id"])))

@@ -79,9 +79,17 @@ impl LowRank {
         if let Some(last) = shape.last_mut() {
             *last = outputs;
         }
-        // Scaled where it is narrow: (rows, rank).
-        let narrow = (x.reshape(((), inputs))?.matmul(&self.a.t()?)? * self.scale)?;
+        let narrow = self.narrow(&x.reshape(((), inputs))?)?;
         narrow.matmul(&self.b.t()?)?.reshape(shape)
+    }
+
+    /// `scale·x·Aᵀ` for `x` (rows, in), scaled here where it is small: (rows, rank).
+    ///
+    /// Where nothing before `x` is trained, as for the text, its gradient is neither computed nor kept.
+    fn narrow(&self, x: &Tensor) -> Result<Tensor> {
+        let product =
+            if x.track_op() { x.matmul(&self.a.t()?)? } else { frozen_linear(&self.a, x, None)?.t()? };
+        product * self.scale
     }
 
     /// `scale·B·A`, (out, in), without a gradient.
@@ -223,6 +231,22 @@ mod tests {
         let sizes = gradients.get_ids().filter_map(|&id| gradients.get_id(id)).map(|g| g.elem_count());
         assert!(sizes.into_iter().all(|size| size != weight.elem_count()));
         assert!([&x, &a, &b].iter().all(|var| gradients.get(var).is_some()));
+    }
+
+    #[test]
+    fn an_input_that_is_not_trained_gets_no_gradient_and_the_pair_the_same() {
+        let (layer, a, b) = with_pair(layer(5, 7), 3, 0.5);
+        let x = Var::from_tensor(&numbers(&[2, 4, 5], 0.0)).unwrap();
+        let tracked = loss(&layer.forward(&x).unwrap()).backward().unwrap();
+        let y = layer.forward(&x.detach()).unwrap();
+        assert!(difference(&y, &plain(&layer, &x)) < 1e-12);
+        let untracked = loss(&y).backward().unwrap();
+        for var in [&a, &b] {
+            assert!(difference(untracked.get(var).unwrap(), tracked.get(var).unwrap()) < 1e-11);
+        }
+        // The base's result of the same shape as the pair's, and the weights within `loss`, are candle's.
+        let kept = untracked.get_ids().filter_map(|&id| untracked.get_id(id)).map(|g| g.dims().to_vec());
+        assert!(kept.into_iter().all(|dims| dims != [8, 5] && dims != [2, 4, 5]));
     }
 
     #[test]

@@ -68,7 +68,9 @@ impl Buffer {
         let stride = stride(bounds, components, depth);
         let size = stride * bounds.height() + 2 * GUARD;
         // The sizes of one image: far below the limit of a layout.
-        let Ok(layout) = Layout::from_size_align(size, ALIGNMENT) else { handle_alloc_error(Layout::new::<u8>()) };
+        let Ok(layout) = Layout::from_size_align(size, ALIGNMENT) else {
+            handle_alloc_error(Layout::new::<u8>())
+        };
         // SAFETY: the size is at least two guards, so not zero.
         let bytes = unsafe { alloc(layout) };
         if bytes.is_null() {
@@ -134,20 +136,24 @@ impl Buffer {
         let untouched = |part: &[u8]| part.iter().all(|&byte| byte == GUARD_BYTE);
         let (before, rest) = bytes.split_at(GUARD);
         let (rows, after) = rest.split_at(stride * self.bounds.height());
-        untouched(before) && untouched(after) && rows.chunks_exact(stride).all(|row| untouched(&row[length..]))
+        untouched(before)
+            && untouched(after)
+            && rows.chunks_exact(stride).all(|row| untouched(&row[length..]))
     }
 
     /// The picture now in the memory.
     pub(crate) fn to_image(&self) -> Image {
         let size = self.depth.bytes();
         let rows = (0..self.bounds.height()).map(|row| self.row(row));
-        let data = rows.flat_map(|row| row.chunks_exact(size).map(|bytes| decode(bytes, self.depth))).collect();
+        let data =
+            rows.flat_map(|row| row.chunks_exact(size).map(|bytes| decode(bytes, self.depth))).collect();
         Image { bounds: self.bounds, components: self.components, data }
     }
 
     /// Whether the memory holds the same bytes as another of the same shape.
     pub(crate) fn holds(&self, image: &Image) -> bool {
-        let encoded = |row| -> Vec<u8> { image.row(row).iter().flat_map(|&value| encode(value, self.depth)).collect() };
+        let encoded =
+            |row| -> Vec<u8> { image.row(row).iter().flat_map(|&value| encode(value, self.depth)).collect() };
         (0..self.bounds.height()).all(|row| self.row(row) == encoded(row))
     }
 

@@ -34,7 +34,8 @@ pub fn binaries(path: &Path) -> Vec<PathBuf> {
         return vec![found];
     }
     let Ok(entries) = path.read_dir() else { return Vec::new() };
-    let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    let mut folders: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     folders.sort();
     folders.iter().flat_map(|folder| binaries(folder)).collect()
 }

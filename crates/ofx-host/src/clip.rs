@@ -159,14 +159,18 @@ impl Clip {
             blame(Rule::ImageOutOfTurn, format!("clipGetImage of {} at {time}", self.name));
             return Err(Status::FAILED);
         }
-        let image = if self.is_output() { self.fetch_output(&scope, time) } else { self.fetch_input(&scope, time) }?;
+        let image =
+            if self.is_output() { self.fetch_output(&scope, time) } else { self.fetch_input(&scope, time) }?;
         Ok(lend(image, &scope))
     }
 
     fn fetch_output(&self, scope: &Scope, time: f64) -> Result<Arc<LiveImage>, Status> {
         let output = scope.output.clone().filter(|_| time == scope.time);
         output.ok_or_else(|| {
-            blame(Rule::ImageOutOfTurn, format!("the output fetched at {time}, the action's time is {}", scope.time));
+            blame(
+                Rule::ImageOutOfTurn,
+                format!("the output fetched at {time}, the action's time is {}", scope.time),
+            );
             Status::FAILED
         })
     }
@@ -174,7 +178,8 @@ impl Clip {
     fn fetch_input(&self, scope: &Scope, time: f64) -> Result<Arc<LiveImage>, Status> {
         self.check_time(scope, time)?;
         let input = self.input().ok_or(Status::FAILED)?;
-        let image = input.image(time, self.components()).map_err(|error| self.complain(&error.to_string()))?;
+        let image =
+            input.image(time, self.components()).map_err(|error| self.complain(&error.to_string()))?;
         let effect = self.effect().ok_or(Status::BAD_HANDLE)?;
         Ok(LiveImage::input(image, self.facts(&effect, time)))
     }
@@ -187,7 +192,8 @@ impl Clip {
             return Err(Status::FAILED);
         }
         let ranges = scope.announced.as_ref().and_then(|announced| announced.get(&self.name));
-        let announced = ranges.is_some_and(|ranges| ranges.iter().any(|(from, to)| (*from..=*to).contains(&time)));
+        let announced =
+            ranges.is_some_and(|ranges| ranges.iter().any(|(from, to)| (*from..=*to).contains(&time)));
         if scope.action == Action::Render && !announced {
             blame(Rule::FrameNotAnnounced, format!("clip {} at {time}, rendering {}", self.name, scope.time));
             return Err(Status::FAILED);

@@ -12,7 +12,7 @@ use crate::handle::{Handle, Table};
 use crate::image::{Bounds, Depth};
 use crate::live_image::{self, LiveImage};
 use crate::param::ParamSet;
-use crate::property::{Access, PropertySet, Properties};
+use crate::property::{Access, Properties, PropertySet};
 use crate::schema::Schema;
 use crate::scope::{self, Action, Announced, Reason, Scope, blame};
 use crate::session::{Rule, Session};
@@ -21,8 +21,12 @@ use crate::status::Status;
 static EFFECTS: Table<Effect> = Table::new();
 
 /// A plug-in's main entry.
-pub(crate) type MainEntry =
-    unsafe extern "C" fn(*const c_char, *const c_void, OfxPropertySetHandle, OfxPropertySetHandle) -> OfxStatus;
+pub(crate) type MainEntry = unsafe extern "C" fn(
+    *const c_char,
+    *const c_void,
+    OfxPropertySetHandle,
+    OfxPropertySetHandle,
+) -> OfxStatus;
 
 /// How an instance gets its pictures.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +107,8 @@ impl<'a> Call<'a> {
 
     /// Sends the action: one place where plug-ins are entered, and where what they leave undone is found.
     pub(crate) fn send(self, entry: MainEntry, handle: *const c_void, session: &Arc<Session>) -> Status {
-        let pointer = |set: Option<&PropertySet>| set.map_or(std::ptr::null_mut(), |set| set.handle.pointer());
+        let pointer =
+            |set: Option<&PropertySet>| set.map_or(std::ptr::null_mut(), |set| set.handle.pointer());
         let scope = Arc::new(Scope {
             action: self.action,
             reason: self.reason,

@@ -38,7 +38,8 @@ pub fn write(path: &Path, image: &Image, format: (usize, usize)) -> Result<(), S
     }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-    let written = if is_exr(path) { write_exr(&temporary, image, format) } else { write_png(&temporary, image) };
+    let written =
+        if is_exr(path) { write_exr(&temporary, image, format) } else { write_png(&temporary, image) };
     let result = written.and_then(|()| std::fs::rename(&temporary, path).map_err(|error| error.to_string()));
     result.map_err(|error| {
         // Whatever was written of it is of no use; that it may not be there is fine.
@@ -154,7 +155,8 @@ fn write_png(path: &Path, image: &Image) -> Result<(), String> {
         Components::Alpha => image::ExtendedColorType::L8,
     };
     let (width, height) = (image.bounds.width() as u32, image.bounds.height() as u32);
-    let written = image::save_buffer_with_format(path, &bytes, width, height, colour, image::ImageFormat::Png);
+    let written =
+        image::save_buffer_with_format(path, &bytes, width, height, colour, image::ImageFormat::Png);
     written.map_err(|error| error.to_string())
 }
 

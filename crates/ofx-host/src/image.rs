@@ -184,7 +184,11 @@ impl Image {
 
     /// Each pixel from its coordinates in the plane; the function fills the channels.
     #[must_use]
-    pub fn from_fn(bounds: Bounds, components: Components, mut pixel: impl FnMut(i32, i32, &mut [f32])) -> Self {
+    pub fn from_fn(
+        bounds: Bounds,
+        components: Components,
+        mut pixel: impl FnMut(i32, i32, &mut [f32]),
+    ) -> Self {
         let mut image = Self::black(bounds, components);
         let (width, channels) = (bounds.width().max(1), components.channels());
         for (index, values) in image.data.chunks_exact_mut(channels).enumerate() {
@@ -220,7 +224,8 @@ impl Image {
             return self.clone();
         }
         let from = self.components.channels();
-        let data = self.data.chunks_exact(from).flat_map(|pixel| recast(pixel, components, channel)).collect();
+        let data =
+            self.data.chunks_exact(from).flat_map(|pixel| recast(pixel, components, channel)).collect();
         Self { bounds: self.bounds, components, data }
     }
 }

@@ -151,6 +151,26 @@ pub struct ParamInfo {
     pub enums: Vec<String>,
 }
 
+impl Plugin {
+    /// The parameters it describes in a context.
+    ///
+    /// # Errors
+    /// Where it does not support the context.
+    pub fn params_of(&self, context: &str) -> Result<Vec<ParamInfo>, InstanceError> {
+        let (_, effect) = context_of(&self.inner, context)?;
+        Ok(effect.params.params().iter().map(|param| info(param)).collect())
+    }
+}
+
+fn info(param: &Param) -> ParamInfo {
+    ParamInfo {
+        name: param.name.clone(),
+        kind: param.kind,
+        options: param.properties.texts(kOfxParamPropChoiceOption),
+        enums: param.properties.texts(kOfxParamPropChoiceEnum),
+    }
+}
+
 /// A node.
 pub struct Instance {
     pub(crate) effect: Arc<Effect>,
@@ -258,13 +278,14 @@ impl Instance {
     /// # Errors
     /// Where there is no such parameter.
     pub fn param(&self, name: &str) -> Result<ParamInfo, InstanceError> {
-        let param = find(&self.effect, name)?;
-        Ok(ParamInfo {
-            name: param.name.clone(),
-            kind: param.kind,
-            options: param.properties.texts(kOfxParamPropChoiceOption),
-            enums: param.properties.texts(kOfxParamPropChoiceEnum),
-        })
+        find(&self.effect, name).map(|param| info(&param))
+    }
+
+    /// Width and height of the project it lives in, in pixels.
+    #[must_use]
+    pub fn format(&self) -> Option<(usize, usize)> {
+        let size = self.effect.properties.values::<f64>(kOfxImageEffectPropProjectSize).ok()?;
+        Some((*size.first()? as usize, *size.get(1)? as usize))
     }
 
     /// The names of all parameters in their order.
@@ -340,9 +361,9 @@ fn build(
     let properties =
         schemas::instance(&described, &c_string(context), plugin.descriptor.handle.address(), &facts);
     let clips = descriptor.clips.read().clone();
-    let clips = clips
-        .iter()
-        .map(|clip| Clip::new(&clip.name, schemas::clip_instance(clip.properties.snapshot(), [first, last], rate)));
+    let clips = clips.iter().map(|clip| {
+        Clip::new(&clip.name, schemas::clip_instance(clip.properties.snapshot(), [first, last], rate))
+    });
     Ok(Effect::new(EffectParts {
         is_instance: true,
         entry: descriptor.entry,
@@ -385,7 +406,8 @@ fn connect(effect: &Effect, name: &str, input: Option<Input>) -> Result<(), Inst
 
 fn check_mandatory_clips(effect: &Effect) -> Result<(), InstanceError> {
     let clips = effect.clips.read().clone();
-    let missing = clips.iter().find(|clip| !clip.is_output() && !clip.is_optional() && clip.input().is_none());
+    let missing =
+        clips.iter().find(|clip| !clip.is_output() && !clip.is_optional() && clip.input().is_none());
     match missing {
         Some(clip) => Err(InstanceError::Unfit(format!("clip {} has to be connected", clip.name))),
         None => Ok(()),

@@ -126,7 +126,8 @@ pub(crate) fn take_back(handle: OfxPropertySetHandle) -> bool {
 pub(crate) fn end_of_action(scope: &Arc<Scope>) {
     let number = scope_number(scope);
     let mut loans = LOANS.lock();
-    let left: Vec<usize> = loans.iter().filter(|(_, loan)| loan.scope == number).map(|(&key, _)| key).collect();
+    let left: Vec<usize> =
+        loans.iter().filter(|(_, loan)| loan.scope == number).map(|(&key, _)| key).collect();
     let left: Vec<Loan> = left.iter().filter_map(|key| loans.remove(key)).collect();
     drop(loans);
     for loan in left {

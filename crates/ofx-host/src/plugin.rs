@@ -150,13 +150,22 @@ impl Plugin {
     ///
     /// # Errors
     /// Where there is none of this identifier, or it refuses to be loaded or described.
-    pub unsafe fn from_entry_points(host: &Host, points: EntryPoints, id: Option<&str>) -> Result<Self, LoadError> {
+    pub unsafe fn from_entry_points(
+        host: &Host,
+        points: EntryPoints,
+        id: Option<&str>,
+    ) -> Result<Self, LoadError> {
         // SAFETY: the caller's promise.
         unsafe { Self::start(host, points, id, "") }
     }
 
     /// The order of hosts: a first round to learn what the plug-in is, unload, and a second to use it.
-    unsafe fn start(host: &Host, points: EntryPoints, id: Option<&str>, file: &str) -> Result<Self, LoadError> {
+    unsafe fn start(
+        host: &Host,
+        points: EntryPoints,
+        id: Option<&str>,
+        file: &str,
+    ) -> Result<Self, LoadError> {
         let state = &host.state;
         // SAFETY: the caller's promise.
         let found = unsafe { find(state, points, id) }?;
@@ -213,7 +222,8 @@ impl Drop for Loaded {
 
 /// The bundle folder of a binary in one, else its own folder.
 fn bundle_of(binary: &Path) -> PathBuf {
-    let bundle = binary.ancestors().find(|path| path.extension().is_some_and(|extension| extension == "bundle"));
+    let bundle =
+        binary.ancestors().find(|path| path.extension().is_some_and(|extension| extension == "bundle"));
     bundle.or(binary.parent()).unwrap_or(binary).to_owned()
 }
 

@@ -37,7 +37,8 @@ fn depth_name(clip: &Clip) -> std::ffi::CString {
 fn model(effect: &Effect) -> Option<std::sync::Arc<Clip>> {
     let clips = effect.clips.read();
     let connected = |clip: &&std::sync::Arc<Clip>| !clip.is_output() && clip.input().is_some();
-    let source = clips.iter().find(|clip| clip.name.as_bytes() == kOfxImageEffectSimpleSourceClipName.to_bytes());
+    let source =
+        clips.iter().find(|clip| clip.name.as_bytes() == kOfxImageEffectSimpleSourceClipName.to_bytes());
     source.filter(connected).or_else(|| clips.iter().find(connected)).cloned()
 }
 
@@ -82,7 +83,8 @@ fn apply(effect: &Effect, answers: &PropertySet) -> Result<(), InstanceError> {
         };
         let depth = answers.text(&depth_name(clip));
         if depth.as_bytes() != effect.options.depth.name().to_bytes() {
-            let text = format!("clip {} prefers depth {depth}; this host has one depth for all clips", clip.name);
+            let text =
+                format!("clip {} prefers depth {depth}; this host has one depth for all clips", clip.name);
             blame_in(&effect.session, Rule::BadAnswer, text);
         }
         give(effect, clip, components, answers);

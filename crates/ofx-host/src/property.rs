@@ -179,8 +179,7 @@ impl PropertySet {
     ) -> Result<R, PropertyError> {
         let properties = self.properties.read();
         let property = properties.get(name).ok_or(PropertyError::Unknown)?;
-        let list =
-            T::of(&property.values).ok_or(PropertyError::WrongType { has: property.values.kind() })?;
+        let list = T::of(&property.values).ok_or(PropertyError::WrongType { has: property.values.kind() })?;
         list.get(index).map(read).ok_or(PropertyError::BadIndex)
     }
 
@@ -212,15 +211,24 @@ impl PropertySet {
         match properties.get_mut(name) {
             Some(property) => self.retire(std::mem::replace(&mut property.values, values)),
             None => {
-                let property =
-                    Property { initial: values.clone(), dimension: values.len(), values, access: Access::Read };
+                let property = Property {
+                    initial: values.clone(),
+                    dimension: values.len(),
+                    values,
+                    access: Access::Read,
+                };
                 properties.insert(name.to_owned(), property);
             }
         }
     }
 
     /// A plug-in's write of one value; a list without fixed length grows by one at its end.
-    pub(crate) fn write_one<T: Element>(&self, name: &CStr, index: usize, value: T) -> Result<(), PropertyError> {
+    pub(crate) fn write_one<T: Element>(
+        &self,
+        name: &CStr,
+        index: usize,
+        value: T,
+    ) -> Result<(), PropertyError> {
         self.edit(name, |property| {
             let (dimension, kind) = (property.dimension, property.values.kind());
             let list = T::of_mut(&mut property.values).ok_or(PropertyError::WrongType { has: kind })?;
@@ -286,7 +294,8 @@ mod tests {
     use crate::schema::Schema;
 
     fn set() -> Arc<PropertySet> {
-        let schema = Schema::new(Access::Write).ints(c"pair", &[1, 2]).list_of_texts(c"list").texts(c"name", &["a"]);
+        let schema =
+            Schema::new(Access::Write).ints(c"pair", &[1, 2]).list_of_texts(c"list").texts(c"name", &["a"]);
         PropertySet::new("test", schema.properties())
     }
 

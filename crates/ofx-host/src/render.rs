@@ -163,9 +163,15 @@ impl Instance {
     }
 
     fn whole_pixels(&self, said: &[f64]) -> Result<Bounds, InstanceError> {
-        let &[x1, y1, x2, y2] = said else { return Err(InstanceError::Unfit("a region of four numbers".into())) };
-        let bounds =
-            Bounds { x1: x1.floor() as i32, y1: y1.floor() as i32, x2: x2.ceil() as i32, y2: y2.ceil() as i32 };
+        let &[x1, y1, x2, y2] = said else {
+            return Err(InstanceError::Unfit("a region of four numbers".into()));
+        };
+        let bounds = Bounds {
+            x1: x1.floor() as i32,
+            y1: y1.floor() as i32,
+            x2: x2.ceil() as i32,
+            y2: y2.ceil() as i32,
+        };
         let sensible = |length: f64| (1.0..=65536.0).contains(&length);
         if sensible(x2 - x1) && sensible(y2 - y1) {
             return Ok(bounds);
@@ -289,9 +295,10 @@ fn regions_of_interest(effect: &Effect, time: f64, window: Bounds) -> Result<(),
         .doubles(kOfxImageEffectPropRegionOfInterest, &window.doubles());
     let arguments = PropertySet::new("in arguments", arguments.properties());
     let clips = effect.clips.read().clone();
-    let answers = clips.iter().filter(|clip| !clip.is_output()).fold(Schema::new(Access::Write), |schema, clip| {
-        schema.doubles(&c_string(&format!("OfxImageClipPropRoI_{}", clip.name)), &window.doubles())
-    });
+    let answers =
+        clips.iter().filter(|clip| !clip.is_output()).fold(Schema::new(Access::Write), |schema, clip| {
+            schema.doubles(&c_string(&format!("OfxImageClipPropRoI_{}", clip.name)), &window.doubles())
+        });
     let answers = PropertySet::new("regions of interest", answers.properties());
     let call = Call::new(Action::GetRegionsOfInterest).time(time).in_args(&arguments).out_args(&answers);
     accept(Action::GetRegionsOfInterest, Some(time), effect.call(call))

@@ -38,7 +38,8 @@ impl Pattern {
     /// The numbers of the files on disk, in order; of a still none.
     #[must_use]
     pub fn frames(&self) -> Vec<i64> {
-        let (Some(digits), Some(name)) = (self.digits, self.path(0).file_name().map(ToOwned::to_owned)) else {
+        let (Some(digits), Some(name)) = (self.digits, self.path(0).file_name().map(ToOwned::to_owned))
+        else {
             return Vec::new();
         };
         let folder = self.path(0).parent().map(Path::to_owned).unwrap_or_default();

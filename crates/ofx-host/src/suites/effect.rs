@@ -98,7 +98,10 @@ unsafe extern "C" fn clip_handle(
     })
 }
 
-unsafe extern "C" fn clip_property_set(clip: OfxImageClipHandle, set: *mut OfxPropertySetHandle) -> OfxStatus {
+unsafe extern "C" fn clip_property_set(
+    clip: OfxImageClipHandle,
+    set: *mut OfxPropertySetHandle,
+) -> OfxStatus {
     answer(|| {
         let clip = find_clip(clip)?;
         // SAFETY: the standard has the plug-in give a place for a handle.
@@ -124,10 +127,16 @@ unsafe extern "C" fn clip_image(
 }
 
 unsafe extern "C" fn release_image(image: OfxPropertySetHandle) -> OfxStatus {
-    answer(|| if live_image::take_back(image) { Ok(()) } else { Err(bad_handle("clipReleaseImage: an image")) })
+    answer(
+        || if live_image::take_back(image) { Ok(()) } else { Err(bad_handle("clipReleaseImage: an image")) },
+    )
 }
 
-unsafe extern "C" fn clip_region(clip: OfxImageClipHandle, time: OfxTime, bounds: *mut OfxRectD) -> OfxStatus {
+unsafe extern "C" fn clip_region(
+    clip: OfxImageClipHandle,
+    time: OfxTime,
+    bounds: *mut OfxRectD,
+) -> OfxStatus {
     answer(|| {
         let [x1, y1, x2, y2] = find_clip(clip)?.region(time)?.doubles();
         // SAFETY: the standard has the plug-in give a place for a rectangle.

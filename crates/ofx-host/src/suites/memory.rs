@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 
 use super::{answer, bad_handle, put};
 
-pub(super) static SUITE: OfxMemorySuiteV1 = OfxMemorySuiteV1 { memoryAlloc: Some(alloc), memoryFree: Some(free) };
+pub(super) static SUITE: OfxMemorySuiteV1 =
+    OfxMemorySuiteV1 { memoryAlloc: Some(alloc), memoryFree: Some(free) };
 
 /// Blocks by address; of 16-byte elements, so aligned as the C library's.
 static BLOCKS: Mutex<BTreeMap<usize, Vec<u128>>> = Mutex::new(BTreeMap::new());

@@ -86,7 +86,8 @@ unsafe extern "C" fn define(
     answer(|| {
         let set = find_set(set)?;
         // SAFETY: the standard has both be C strings.
-        let (kind, name) = unsafe { (string(kind, "paramDefine: the type")?, text(name, "paramDefine: the name")?) };
+        let (kind, name) =
+            unsafe { (string(kind, "paramDefine: the type")?, text(name, "paramDefine: the name")?) };
         if !scope::allows_definitions() {
             blame(Rule::DefineOutOfTurn, format!("parameter {name} defined outside of describe"));
             return Err(Status::FAILED);
@@ -205,7 +206,11 @@ extern "C" fn ofx_host_param_write(
             blame(Rule::BadValue, format!("parameter {}: {objection}", param.name));
             return Err(Status::BAD_VALUE);
         }
-        if timed != 0 { param.set_at(time, value) } else { param.set(value) }
+        if timed != 0 {
+            param.set_at(time, value)
+        } else {
+            param.set(value)
+        }
         tell(&param)
     })
 }
@@ -222,7 +227,9 @@ unsafe fn collected(
         // SAFETY: by the caller's promise.
         Shape::Ints(count) => ParamValue::Ints(unsafe { std::slice::from_raw_parts(ints, count) }.to_vec()),
         // SAFETY: by the caller's promise.
-        Shape::Doubles(count) => ParamValue::Doubles(unsafe { std::slice::from_raw_parts(doubles, count) }.to_vec()),
+        Shape::Doubles(count) => {
+            ParamValue::Doubles(unsafe { std::slice::from_raw_parts(doubles, count) }.to_vec())
+        }
         // SAFETY: by the caller's promise.
         Shape::Text => ParamValue::Text(unsafe { text(chars, "paramSetValue: the string") }?),
         Shape::Nothing => return Err(Status::UNSUPPORTED),

@@ -11,11 +11,17 @@ use crate::scope::{self, blame};
 use crate::session::{Rule, Session};
 use crate::status::Status;
 
-pub(super) static SUITE_V1: OfxProgressSuiteV1 =
-    OfxProgressSuiteV1 { progressStart: Some(start_v1), progressUpdate: Some(update), progressEnd: Some(end) };
+pub(super) static SUITE_V1: OfxProgressSuiteV1 = OfxProgressSuiteV1 {
+    progressStart: Some(start_v1),
+    progressUpdate: Some(update),
+    progressEnd: Some(end),
+};
 
-pub(super) static SUITE_V2: OfxProgressSuiteV2 =
-    OfxProgressSuiteV2 { progressStart: Some(start_v2), progressUpdate: Some(update), progressEnd: Some(end) };
+pub(super) static SUITE_V2: OfxProgressSuiteV2 = OfxProgressSuiteV2 {
+    progressStart: Some(start_v2),
+    progressUpdate: Some(update),
+    progressEnd: Some(end),
+};
 
 fn session_of(effect: *mut c_void) -> Result<Arc<Session>, Status> {
     let effect = Effect::find(effect).ok_or_else(|| bad_handle("progress: an effect instance"))?;

@@ -51,17 +51,25 @@ fn position(index: c_int) -> Result<usize, Status> {
 fn refused(set: &PropertySet, name: &CStr, kind: &str, writes: bool, error: PropertyError) -> Status {
     let what = format!("{} of {}", name.to_string_lossy(), set.label());
     match error {
-        PropertyError::Unknown if writes => session().note(format!("{what} was written, this host does not know it")),
+        PropertyError::Unknown if writes => {
+            session().note(format!("{what} was written, this host does not know it"))
+        }
         PropertyError::Unknown => log::debug!("{what} was asked for, this host does not know it"),
-        PropertyError::WrongType { has } => blame(Rule::WrongType, format!("{what} is {has}, used as {kind}")),
+        PropertyError::WrongType { has } => {
+            blame(Rule::WrongType, format!("{what} is {has}, used as {kind}"))
+        }
         PropertyError::BadCount { wants } => blame(Rule::WrongType, format!("{what} has {wants} values")),
         PropertyError::BadIndex if writes => blame(Rule::BadValue, format!("{what} written beyond its end")),
         PropertyError::BadIndex => log::debug!("{what} read beyond its end"),
-        PropertyError::NotNow(Access::Read) => blame(Rule::PropertyNotWritable, format!("{what} is read-only")),
+        PropertyError::NotNow(Access::Read) => {
+            blame(Rule::PropertyNotWritable, format!("{what} is read-only"))
+        }
         PropertyError::NotNow(Access::Describe) => {
             blame(Rule::PropertyNotWritable, format!("{what} may be written while describing only"));
         }
-        PropertyError::NotNow(_) => blame(Rule::PropertyNotWritable, format!("{what} may not be written now")),
+        PropertyError::NotNow(_) => {
+            blame(Rule::PropertyNotWritable, format!("{what} may not be written now"))
+        }
     }
     error.status()
 }
@@ -149,7 +157,12 @@ unsafe extern "C" fn set_int(set: Handle, name: Name, index: c_int, value: c_int
     answer(|| write_one(set, name, index, value))
 }
 
-unsafe extern "C" fn set_pointer_n(set: Handle, name: Name, count: c_int, value: *const *mut c_void) -> OfxStatus {
+unsafe extern "C" fn set_pointer_n(
+    set: Handle,
+    name: Name,
+    count: c_int,
+    value: *const *mut c_void,
+) -> OfxStatus {
     // SAFETY: the standard has `count` values there.
     answer(|| {
         let list = unsafe { array(value, count) }?;
@@ -157,7 +170,12 @@ unsafe extern "C" fn set_pointer_n(set: Handle, name: Name, count: c_int, value:
     })
 }
 
-unsafe extern "C" fn set_string_n(set: Handle, name: Name, count: c_int, value: *const *const c_char) -> OfxStatus {
+unsafe extern "C" fn set_string_n(
+    set: Handle,
+    name: Name,
+    count: c_int,
+    value: *const *const c_char,
+) -> OfxStatus {
     // SAFETY: the standard has `count` values there.
     answer(|| {
         let list = unsafe { array(value, count) }?;
@@ -183,7 +201,12 @@ fn chars_of(value: &CString) -> *mut c_char {
     value.as_ptr().cast_mut()
 }
 
-unsafe extern "C" fn get_pointer(set: Handle, name: Name, index: c_int, value: *mut *mut c_void) -> OfxStatus {
+unsafe extern "C" fn get_pointer(
+    set: Handle,
+    name: Name,
+    index: c_int,
+    value: *mut *mut c_void,
+) -> OfxStatus {
     answer(|| read_one(set, name, index, value, pointer_of))
 }
 
@@ -199,11 +222,21 @@ unsafe extern "C" fn get_int(set: Handle, name: Name, index: c_int, value: *mut 
     answer(|| read_one(set, name, index, value, |value: &i32| *value))
 }
 
-unsafe extern "C" fn get_pointer_n(set: Handle, name: Name, count: c_int, value: *mut *mut c_void) -> OfxStatus {
+unsafe extern "C" fn get_pointer_n(
+    set: Handle,
+    name: Name,
+    count: c_int,
+    value: *mut *mut c_void,
+) -> OfxStatus {
     answer(|| read_all(set, name, count, value, pointer_of))
 }
 
-unsafe extern "C" fn get_string_n(set: Handle, name: Name, count: c_int, value: *mut *mut c_char) -> OfxStatus {
+unsafe extern "C" fn get_string_n(
+    set: Handle,
+    name: Name,
+    count: c_int,
+    value: *mut *mut c_char,
+) -> OfxStatus {
     answer(|| read_all(set, name, count, value, chars_of))
 }
 

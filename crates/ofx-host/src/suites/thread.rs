@@ -46,7 +46,11 @@ fn cpus() -> c_uint {
     std::thread::available_parallelism().map_or(1, |number| number.get() as c_uint)
 }
 
-unsafe extern "C" fn multi_thread(func: OfxThreadFunctionV1, threads: c_uint, argument: *mut c_void) -> OfxStatus {
+unsafe extern "C" fn multi_thread(
+    func: OfxThreadFunctionV1,
+    threads: c_uint,
+    argument: *mut c_void,
+) -> OfxStatus {
     answer(|| {
         let func = func.ok_or_else(|| null_pointer("multiThread: the function"))?;
         if INDEX.get().is_some() {

@@ -1,8 +1,10 @@
 //! A shot as the model takes it: frames and masks padded to 4n+1 by reflection, first frame first.
 
 use lora_edit_shot::Frame;
-use lora_edit_shot::package::ShotPackage;
+use lora_edit_shot::package::{ShotFrame, ShotPackage};
 use lora_edit_shot::range::{padded_4n1, reflected_indices};
+
+use crate::looks::Look;
 
 /// The padded clip of a shot, in working code values.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +13,8 @@ pub struct Clip {
     pub frames: Vec<Frame>,
     /// Generation masks, one per frame, above 0 = generate.
     pub masks: Vec<Frame>,
+    /// The artist's soft masks, one per frame.
+    pub comp_masks: Vec<Frame>,
     /// How many of the frames are the shot's; the rest is padding.
     pub kept: usize,
 }
@@ -20,17 +24,24 @@ impl Clip {
     pub fn from_shot(shot: &ShotPackage) -> Self {
         let kept = shot.frames.len();
         let order = reflected_indices(kept, padded_4n1(kept));
-        let shown = order.iter().map(|&index| &shot.frames[index]);
-        let (frames, masks) =
-            shown.map(|frame| (frame.source.clone(), frame.generation_mask.clone())).unzip();
-        Self { frames, masks, kept }
+        let padded = |part: fn(&ShotFrame) -> &Frame| {
+            order.iter().map(|&index| part(&shot.frames[index]).clone()).collect()
+        };
+        let (frames, masks) = (padded(|frame| &frame.source), padded(|frame| &frame.generation_mask));
+        Self { frames, masks, comp_masks: padded(|frame| &frame.comp_mask), kept }
+    }
+
+    /// The same clip, its pixels inside the artist's mask in another look.
+    pub fn recoloured(&self, look: &Look) -> Self {
+        let shown = self.frames.iter().zip(&self.comp_masks);
+        Self { frames: shown.map(|(frame, mask)| look.apply(frame, mask)).collect(), ..self.clone() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lora_edit_shot::package::{ShotFrame, ShotInfo};
+    use lora_edit_shot::package::ShotInfo;
     use lora_edit_shot::{ColourSpace, Fit, FrameRange, Rect, WorkingSpace};
 
     fn shot(frames: i32) -> ShotPackage {

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::Base;
 use crate::clip::Clip;
 use crate::failure::JobError;
+use crate::looks::Look;
 use crate::progress::Progress;
 
 /// A checkpoint is written after this many steps.
@@ -94,19 +95,13 @@ pub fn learn(
     progress: &mut Progress<'_>,
 ) -> Result<Option<usize>, JobError> {
     progress.stage("encode");
-    let input = TrainInput {
-        latents: base.encode(&clip.frames)?,
-        condition: base.condition(&clip.frames[0], clip)?,
-        text: base.text.clone(),
-        image: None,
-        loss_weight: None,
-    };
+    let Some(inputs) = inputs(base, clip, &job.recipe, progress)? else { return Ok(Some(0)) };
     let (files, recipe) = (AdapterFiles::of(store, &job.adapter), adapt_recipe(&job.recipe));
     let adapter = Adapter::create(&mut base.transformer, &recipe.adapter, recipe.seed)?;
     let mut state = begin(&files.checkpoint(), &adapter, &recipe);
     let first = state.steps_done();
     progress.stage("train");
-    let outcome = run(base, &adapter, &recipe, &mut state, &input, &files, progress);
+    let outcome = run(base, &adapter, &recipe, &mut state, &inputs, &files, progress);
     adapter.detach(&mut base.transformer);
     let outcome = outcome?;
     if !outcome.finished {
@@ -116,6 +111,30 @@ pub fn learn(
     write(&adapter, job, &outcome.losses, seconds_per_step, store)?;
     remove(&files.checkpoint());
     Ok(None)
+}
+
+/// The plate and its recoloured variants, encoded once; `None` when stopped meanwhile.
+fn inputs(
+    base: &Base,
+    clip: &Clip,
+    recipe: &Recipe,
+    progress: &mut Progress<'_>,
+) -> Result<Option<Vec<TrainInput>>, JobError> {
+    let looks = (0..recipe.look_variants).map(|index| clip.recoloured(&Look::draw(recipe.seed, index)));
+    let mut inputs = Vec::with_capacity(recipe.look_variants + 1);
+    for clip in std::iter::once(clip.clone()).chain(looks) {
+        inputs.push(TrainInput {
+            latents: base.encode(&clip.frames)?,
+            condition: base.condition(&clip.frames[0], &clip)?,
+            text: base.text.clone(),
+            image: None,
+            loss_weight: None,
+        });
+        if progress.even_step(inputs.len(), recipe.look_variants + 1) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(inputs))
 }
 
 /// The state to start from: the checkpoint's, or a fresh one.
@@ -137,7 +156,7 @@ fn run(
     adapter: &Adapter,
     recipe: &lora_edit_adapt::Recipe,
     state: &mut TrainState,
-    input: &TrainInput,
+    inputs: &[TrainInput],
     files: &AdapterFiles,
     progress: &mut Progress<'_>,
 ) -> Result<TrainOutcome, JobError> {
@@ -150,7 +169,7 @@ fn run(
         }
         if failed.is_some() || (stop && !last) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let outcome = train(&base.transformer, adapter, recipe, state, |_| Ok(input.clone()), on_step)?;
+    let outcome = train(&base.transformer, adapter, recipe, state, |step| Ok(inputs[step % inputs.len()].clone()), on_step)?;
     failed.map_or(Ok(outcome), Err)
 }
 

@@ -10,6 +10,7 @@ pub mod failure;
 pub mod generate;
 pub mod jobs;
 pub mod learn;
+pub mod looks;
 pub mod pixels;
 pub mod progress;
 pub mod report;

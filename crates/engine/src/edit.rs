@@ -1,0 +1,176 @@
+//! `lora-edit edit`: the whole job from image sequences to an image sequence.
+
+use std::path::Path;
+use std::time::Instant;
+
+use lora_edit_pipeline::report::Qc;
+use lora_edit_pipeline::{JobError, Outcome};
+use lora_edit_shot::ColourSpace;
+use lora_edit_shot::base;
+use lora_edit_shot::ingest::{IngestSettings, Ingested, MaskOptions, ModelGeometry, job_for};
+use lora_edit_shot::job::{Event, Job, Recipe, Sampler, Sampling};
+use lora_edit_shot::result::ResultReader;
+use lora_edit_store::Store;
+
+use crate::Ending;
+use crate::cache;
+use crate::cli::{EditArgs, SamplerName, Space};
+use crate::inputs::Inputs;
+use crate::job::{other, perform};
+use crate::output::{self, Layering, result_error};
+use crate::progress::{Reporter, json};
+use crate::stop::StopRequests;
+use crate::summary::{Ids, Summary};
+
+/// Does the edit and tells how it went.
+pub fn edit(args: &EditArgs) -> Result<Ending, JobError> {
+    let mut reporter = if args.json { Reporter::Json } else { Reporter::for_people() };
+    let ended = perform_edit(args, &mut reporter);
+    reporter.clear();
+    match ended? {
+        None => Ok(Ending::Stopped),
+        Some(summary) => {
+            if args.json {
+                json(&summary)
+            } else {
+                summary.print()
+            }
+            Ok(Ending::Done)
+        }
+    }
+}
+
+/// `None` when it was stopped.
+fn perform_edit(args: &EditArgs, reporter: &mut Reporter) -> Result<Option<Summary>, JobError> {
+    let (began, stop) = (Instant::now(), StopRequests::listen()?);
+    let prepared = prepare(args, reporter).inspect_err(|error| tell_failure(reporter, error))?;
+    let Prepared { inputs, ingested, job, root } = &prepared;
+    let (trained, generated) = match perform(root, job, stop, &mut |event| reporter.tell(event))? {
+        Outcome::Stopped { .. } => return Ok(None),
+        Outcome::Done { trained, generated } => (trained, generated),
+    };
+    let result_id = job.result.as_ref().ok_or_else(|| other("an edit without a result"))?;
+    let result = ResultReader::open(root, result_id).map_err(result_error)?;
+    let max_diff_outside_mask = write(args, inputs, &result, reporter)?;
+    Ok(Some(Summary {
+        output: inputs.output.to_string(),
+        frames: inputs.frames.to_string(),
+        cache: root.clone(),
+        job_id: job.id().to_string(),
+        ids: Ids::of(job),
+        trained,
+        generated,
+        max_diff_outside_mask,
+        qc: read_qc(result.folder()),
+        result_folder: result.folder().to_path_buf(),
+        total_seconds: began.elapsed().as_secs_f64(),
+        warnings: ingested.warnings.clone(),
+    }))
+}
+
+/// What stands before the work begins.
+struct Prepared {
+    inputs: Inputs,
+    ingested: Ingested,
+    job: Job,
+    root: std::path::PathBuf,
+}
+
+/// Checks and takes in all inputs, and writes shot, edit and job into the store.
+fn prepare(args: &EditArgs, reporter: &mut Reporter) -> Result<Prepared, JobError> {
+    let inputs = Inputs::parse(args)?;
+    let base = base::find(&args.model, args.model_dir.as_deref())?;
+    reporter.tell(&Event::Stage { name: "read".into() });
+    let ingested = inputs.ingest(settings(args, &inputs))?;
+    reporter.clear();
+    ingested.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    let root = cache::root(&args.cache);
+    ingested.put(&Store::open(&root)?)?;
+    let model_dir = args.model_dir.as_deref().map(std::path::absolute).transpose()?;
+    let job = job_for(&ingested, &base, model_dir.as_deref(), recipe(args), sampling(args));
+    job.write(&root).map_err(other)?;
+    Ok(Prepared { inputs, ingested, job, root })
+}
+
+/// Failures before the job's own events: programs that read the events hear of them too.
+fn tell_failure(reporter: &mut Reporter, error: &JobError) {
+    reporter.tell(&Event::Failed { kind: error.kind, message: error.message.clone() });
+}
+
+fn write(
+    args: &EditArgs,
+    inputs: &Inputs,
+    result: &ResultReader,
+    reporter: &mut Reporter,
+) -> Result<f32, JobError> {
+    let layering = Layering {
+        mask: mask_options(args),
+        mix: args.mix,
+        hold_keys: args.hold_keys,
+        edit_space: edit_space(args),
+    };
+    reporter.tell(&Event::Stage { name: "output".into() });
+    let of = inputs.frames.len();
+    output::write(inputs, result, &layering, |step| {
+        let stage = "output".to_string();
+        reporter.tell(&Event::Step { stage, step, of, loss: None, seconds_left: None });
+    })
+}
+
+fn read_qc(folder: &Path) -> Option<Qc> {
+    serde_json::from_slice(&std::fs::read(folder.join("qc.json")).ok()?).ok()
+}
+
+fn settings(args: &EditArgs, inputs: &Inputs) -> IngestSettings {
+    IngestSettings {
+        frames: inputs.frames.clone(),
+        keys: inputs.keys.clone(),
+        input_space: colour_space(args.input_space),
+        edit_space: edit_space(args),
+        mask: mask_options(args),
+        model: ModelGeometry::default(),
+    }
+}
+
+fn mask_options(args: &EditArgs) -> MaskOptions {
+    MaskOptions { invert: args.mask_invert, ..MaskOptions::default() }
+}
+
+fn edit_space(args: &EditArgs) -> ColourSpace {
+    colour_space(args.edit_space.unwrap_or(args.input_space))
+}
+
+fn colour_space(space: Space) -> ColourSpace {
+    match space {
+        Space::Linear => ColourSpace::Linear,
+        Space::Srgb => ColourSpace::Srgb,
+    }
+}
+
+/// The seed is left out: another take of the generation must not cost another training.
+fn recipe(args: &EditArgs) -> Recipe {
+    let default = Recipe::default();
+    let rank = args.rank.unwrap_or(default.rank);
+    Recipe {
+        rank,
+        alpha: args.rank.map_or(default.alpha, |rank| rank as f64),
+        steps: args.train_steps.unwrap_or(default.steps),
+        learning_rate: args.learning_rate.unwrap_or(default.learning_rate),
+        ..default
+    }
+}
+
+fn sampling(args: &EditArgs) -> Sampling {
+    let default = Sampling::default();
+    let sampler = args.sampler.map_or(default.sampler, |name| match name {
+        SamplerName::Euler => Sampler::Euler,
+        SamplerName::Unipc => Sampler::UniPc,
+    });
+    Sampling {
+        steps: args.sampler_steps.unwrap_or(default.steps),
+        sampler,
+        seed: args.seed,
+        without_adapter: args.without_adapter,
+        ..default
+    }
+}

@@ -21,7 +21,7 @@ pub enum ColourSpace {
     Srgb,
 }
 
-/// Code values in [0,1] that the model sees, chosen once per shot.
+/// Code values in 0..1 that the model sees, chosen once per shot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WorkingSpace {
@@ -126,7 +126,7 @@ pub fn to_linear(space: ColourSpace, value: f32) -> f32 {
 }
 
 /// A host's or file's value to a working code value; never NaN, never infinite. Values outside
-/// [0,1] stay outside: what feeds the model clamps.
+/// 0..1 stay outside: what feeds the model clamps.
 pub fn to_working(space: ColourSpace, working: WorkingSpace, value: f32) -> f32 {
     let value = finite(value);
     match (space, working) {
@@ -157,7 +157,7 @@ pub fn frame_from_working(frame: &mut Frame, space: ColourSpace, working: Workin
     map_colours(frame, |code| from_working(space, working, code));
 }
 
-/// A frame as a screen shows it: sRGB code values clamped to [0,1].
+/// A frame as a screen shows it: sRGB code values clamped to 0..1.
 pub fn to_display(frame: &Frame, space: ColourSpace) -> Frame {
     let mut shown = frame.clone();
     map_colours(&mut shown, |value| to_working(space, WorkingSpace::Srgb, value).clamp(0.0, 1.0));

@@ -4,10 +4,11 @@ use crate::frame::{Frame, FrameError};
 use crate::rect::Rect;
 
 /// One value: `source + weight * (generated - source)`, with the exact bits of the one or the other
-/// at weight 0 and 1. A plate value that is not finite is not blended with: NaN never spreads.
+/// at weight 0 and 1. A value that is not finite is not blended: the other one stands, so that NaN
+/// never spreads.
 #[inline]
 pub fn blend(source: f32, generated: f32, weight: f32) -> f32 {
-    if weight == 0.0 {
+    if weight == 0.0 || !generated.is_finite() {
         return source;
     }
     if weight == 1.0 || !source.is_finite() {
@@ -162,6 +163,13 @@ mod tests {
             composite.row(y as i32, x1 as i32, &mut part, 4, &mask.row(y)[x1..x2]);
             assert_eq!(part, whole.row(y)[x1 * 4..x2 * 4]);
         }
+    }
+
+    #[test]
+    fn what_is_not_finite_never_spreads() {
+        assert_eq!(blend(f32::NAN, 0.5, 0.25), 0.5);
+        assert_eq!(blend(f32::INFINITY, 0.5, 0.25), 0.5);
+        assert_eq!(blend(0.5, f32::NAN, 1.0), 0.5);
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Fit {
         Ok(sized(&plate.crop_reflect(self.crop), self.working_size, Filter::Cubic))
     }
 
-    /// As [`Fit::apply`] for a mask: stays within [0,1]. Outside the plate a mask is reflected too, so
+    /// As [`Fit::apply`] for a mask: stays within 0..1. Outside the plate a mask is reflected too, so
     /// what the model sees there goes with the picture.
     pub fn apply_mask(&self, mask: &Frame) -> Result<Frame, FrameError> {
         mask.expect_size(self.source_size)?;

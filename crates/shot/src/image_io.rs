@@ -86,7 +86,7 @@ pub fn read_rgba(path: &Path) -> Result<Frame, ImageError> {
     read_frame(path).map(|frame| if frame.channels == 4 { frame } else { frame.to_rgba() })
 }
 
-/// [`read_frame`] as a mask of one channel in [0,1].
+/// [`read_frame`] as a mask of one channel in 0..1.
 pub fn read_mask(path: &Path, channel: Channel) -> Result<Frame, ImageError> {
     Ok(mask::from_frame(&read_frame(path)?, channel))
 }
@@ -116,7 +116,7 @@ pub fn write_exr_half_in(path: &Path, frame: &Frame, window: &Window) -> Result<
     exr_file::write(path, frame, window, true)
 }
 
-/// Writes PNG with 8 bits; values are display values, clamped to [0,1].
+/// Writes PNG with 8 bits; values are display values, clamped to 0..1.
 pub fn write_png8(path: &Path, frame: &Frame) -> Result<(), ImageError> {
     let bytes = frame.data.iter().map(|&value| (value.clamp(0.0, 1.0) * 255.0).round() as u8).collect();
     let (width, height) = (frame.width as u32, frame.height as u32);

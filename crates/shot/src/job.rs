@@ -58,12 +58,22 @@ pub struct Recipe {
     pub seed: u64,
     /// Weight of the loss within the generation mask; 1 is plain MSE.
     pub mask_loss_weight: f64,
+    /// Recoloured variants of the plate trained on beside it, so that its look cannot be memorised; 0 is as published.
+    pub look_variants: usize,
 }
 
 /// What suits `nano`.
 impl Default for Recipe {
     fn default() -> Self {
-        Self { rank: 16, alpha: 16.0, steps: 100, learning_rate: 1e-3, seed: 1, mask_loss_weight: 1.0 }
+        Self {
+            rank: 16,
+            alpha: 16.0,
+            steps: 100,
+            learning_rate: 1e-3,
+            seed: 1,
+            mask_loss_weight: 1.0,
+            look_variants: 16,
+        }
     }
 }
 

@@ -20,7 +20,7 @@ pub enum Channel {
     Alpha,
 }
 
-/// The mask in a picture, clamped to [0,1]; NaN is outside. Of a picture with fewer channels than
+/// The mask in a picture, clamped to 0..1; NaN is outside. Of a picture with fewer channels than
 /// asked for the last one is taken.
 pub fn from_frame(frame: &Frame, channel: Channel) -> Frame {
     let index = match channel {

@@ -47,7 +47,7 @@ pub fn mse(a: &Frame, b: &Frame, mask: Option<&Frame>) -> Result<f64, FrameError
     Ok(SquaredError::of(a, b, mask)?.mse())
 }
 
-/// Peak signal to noise ratio in dB for display values in [0,1], within the mask if one is given.
+/// Peak signal to noise ratio in dB for display values in 0..1, within the mask if one is given.
 pub fn psnr(a: &Frame, b: &Frame, mask: Option<&Frame>) -> Result<f64, FrameError> {
     Ok(SquaredError::of(a, b, mask)?.psnr())
 }

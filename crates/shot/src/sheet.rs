@@ -48,7 +48,7 @@ impl ContactSheet {
         self
     }
 
-    /// A row of display-encoded pictures (grey, RGB or RGBA in [0,1]).
+    /// A row of display-encoded pictures (grey, RGB or RGBA in 0..1).
     pub fn row(self, label: &str, pictures: impl IntoIterator<Item = Frame>) -> Self {
         self.row_with_gaps(label, pictures.into_iter().map(Some))
     }
@@ -130,7 +130,7 @@ impl Layout {
             columns: sheet.rows.iter().map(|(_, row)| row.len()).max().unwrap_or(0).max(sheet.headings.len()),
             rows: sheet.rows.len(),
             left: MARGIN + if label > 0 { label + 2 * GAP } else { 0 },
-            top: MARGIN + title + captions + if title + captions > 0 { GAP } else { 0 } + headings,
+            top: MARGIN + title + captions + if title + captions > 0 { 2 * GAP } else { 0 } + headings,
             least_width: longest.max(text::width(&sheet.title, 2)) + 2 * MARGIN,
             label_scale,
         }

@@ -1,4 +1,5 @@
 //! Where base models are found, and what tells two apart.
+#![allow(clippy::unwrap_used)] // helpers of tests may panic too
 
 use lora_edit_shot::base::{self, BaseError};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! The fit: what it must hold for any plate, mask and model size.
+#![allow(clippy::unwrap_used)] // helpers of tests may panic too
 
 use lora_edit_shot::fit::{DEFAULT_PADDING, LEAST_SIDE};
 use lora_edit_shot::{Fit, Frame, FrameError, Rect};

@@ -1,10 +1,13 @@
 //! Picture files as they come: any channel order, any window, and broken ones.
+#![allow(clippy::unwrap_used)] // helpers of tests may panic too
 
 use exr::prelude::*;
 use lora_edit_shot::image_io::{self, ImageError, Window};
 use lora_edit_shot::mask::Channel;
 use lora_edit_shot::{Frame, Rect};
 use std::path::{Path, PathBuf};
+
+type Channels = Vec<(&'static str, FlatSamples)>;
 
 fn numbered(width: usize, height: usize, channels: usize) -> Frame {
     Frame::from_fn(width, height, channels, |x, y, p| {
@@ -62,7 +65,7 @@ fn channels_are_found_by_name_whatever_their_order_or_type() {
     let dir = tempfile::tempdir().unwrap();
     let path = in_dir(&dir, "a.exr");
     let half = |value: f32| FlatSamples::F16(vec![f16::from_f32(value); 12]);
-    let cases: [(Vec<(&str, FlatSamples)>, &[f32]); 8] = [
+    let cases: [(Channels, &[f32]); 8] = [
         (vec![("B", half(3.0)), ("R", floats(1.0, 12)), ("G", floats(2.0, 12))], &[1.0, 2.0, 3.0]),
         (vec![("A", half(0.5)), ("B", half(3.0)), ("G", half(2.0)), ("R", half(1.0))], &[1.0, 2.0, 3.0, 0.5]),
         (vec![("Y", half(4.0)), ("A", half(0.5))], &[4.0, 4.0, 4.0, 0.5]),

@@ -1,4 +1,5 @@
 //! The job protocol as its two sides use it, with engines that die in every way.
+#![allow(clippy::unwrap_used)] // helpers of tests may panic too
 
 use lora_edit_shot::job::{
     self, BaseRef, EXIT_STOPPED, Event, EventLog, FailureKind, Job, JobState, JobStatus, Recipe, Sampling,

@@ -1,4 +1,5 @@
 //! Packages: what is read is what was written, and ids say so.
+#![allow(clippy::unwrap_used)] // helpers of tests may panic too
 
 use lora_edit_shot::job::{BaseRef, Recipe, Sampling};
 use lora_edit_shot::package::{

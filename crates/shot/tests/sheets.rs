@@ -1,5 +1,6 @@
 //! Contact sheets and plots: things stand where they should. With `LORA_EDIT_SHOW` set to a folder
 //! they are also left there to be looked at.
+#![allow(clippy::unwrap_used)] // helpers of tests may panic too
 
 use lora_edit_shot::plot::{self, Labels, Series};
 use lora_edit_shot::sheet::ContactSheet;

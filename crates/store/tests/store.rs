@@ -1,4 +1,5 @@
 //! The store as several writers and readers use it at once.
+#![allow(clippy::unwrap_used)] // helpers of tests may panic too
 
 use lora_edit_store::{EvictPolicy, Held, LeaseError, LeaseTiming, Process, Store, StoreError, default_root};
 use std::path::Path;

@@ -20,6 +20,8 @@ use crate::{
 
 mod act;
 
+use act::Asked;
+
 words! {
     /// The actions handled here; the host does its default for others.
     Action {
@@ -249,7 +251,8 @@ impl<P: Plugin> Entry<P> {
         let suites = self.suites()?;
         // SAFETY: the host's instance lives as long as the call.
         let effect = unsafe { Effect::new(&suites, call.effect()) }?;
-        let result = guarded(|| act::act(action, &record, &effect, &suites, call));
+        let result =
+            guarded(|| Asked { record: &record, effect: &effect, suites: &suites, call }.act(action));
         tell(action, &effect, &record, &result);
         result
     }

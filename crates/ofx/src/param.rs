@@ -98,7 +98,12 @@ macro_rules! value {
         impl sealed::Read for $rust {
             const KINDS: &'static [&'static CStr] = &[$(sys::$kind),*];
             const NAME: &'static str = stringify!($rust);
-            unsafe fn read(suites: &Suites, param: OfxParamHandle, time: Option<f64>, name: &str) -> Result<Self> {
+            unsafe fn read(
+                suites: &Suites,
+                param: OfxParamHandle,
+                time: Option<f64>,
+                name: &str,
+            ) -> Result<Self> {
                 Ok($from(fetch!(suites, param, time, name, <$c>::default())))
             }
         }
@@ -106,7 +111,13 @@ macro_rules! value {
         impl sealed::Write for $rust {
             const KINDS: &'static [&'static CStr] = &[$(sys::$kind),*];
             const NAME: &'static str = stringify!($rust);
-            unsafe fn write(self, suites: &Suites, param: OfxParamHandle, time: Option<f64>, name: &str) -> Result<()> {
+            unsafe fn write(
+                self,
+                suites: &Suites,
+                param: OfxParamHandle,
+                time: Option<f64>,
+                name: &str,
+            ) -> Result<()> {
                 let value: $c = $into(self);
                 store!(suites, param, time, name, value)
             }

@@ -11,76 +11,141 @@ use crate::{
     RegionArgs, RegionsOfInterest, RenderArgs, Reply, Result, SequenceArgs, Status, Text,
 };
 
-/// Handles an action of a known instance.
-pub(super) fn act<I: Instance>(
-    action: Action,
-    record: &Record<I>,
-    effect: &Effect<'_>,
-    suites: &Suites,
-    call: Call,
-) -> Result<Status> {
-    let instance = &record.instance;
-    let (inputs, outputs) = (|| call.inputs(suites), || call.outputs(suites));
-    match action {
-        Action::Render => render(instance, effect, &RenderArgs::read(inputs()?)?),
-        Action::IsIdentity => {
-            let identity = instance.is_identity(effect, &RenderArgs::read(inputs()?)?)?;
-            answer(identity, outputs, write_identity)
-        }
-        Action::RegionOfDefinition => {
-            let region = instance.region_of_definition(effect, &RegionArgs::read(inputs()?)?)?;
-            answer(region, outputs, write_region)
-        }
-        Action::TimeDomain => answer(instance.time_domain(effect)?, outputs, write_range),
-        Action::RegionsOfInterest => {
-            let (inputs, mut wanted) = (inputs()?, RegionsOfInterest(Answers::new(outputs()?)));
-            let output = RectD::from(inputs.doubles(sys::kOfxImageEffectPropRegionOfInterest)?);
-            instance.regions_of_interest(effect, &RegionArgs::read(inputs)?, output, &mut wanted)?;
-            Ok(given(wanted.0))
-        }
-        Action::FramesNeeded => {
-            let mut needed = FramesNeeded(Answers::new(outputs()?));
-            instance.frames_needed(effect, inputs()?.double(sys::kOfxPropTime, 0)?, &mut needed)?;
-            Ok(given(needed.0))
-        }
-        Action::ClipPreferences => {
-            let mut preferences = ClipPreferences(Answers::new(outputs()?));
-            instance.clip_preferences(effect, &mut preferences)?;
-            Ok(given(preferences.0))
-        }
-        Action::InstanceChanged => {
-            let change = Change::read(inputs()?)?;
-            once(record, || instance.instance_changed(effect, &change))
-        }
-        Action::BeginInstanceChanged => {
-            once(record, || instance.begin_instance_changed(effect, Reason::read(inputs()?)))
-        }
-        Action::EndInstanceChanged => {
-            once(record, || instance.end_instance_changed(effect, Reason::read(inputs()?)))
-        }
-        Action::BeginSequenceRender => {
-            reply(instance.begin_sequence_render(effect, &SequenceArgs::read(inputs()?)?))
-        }
-        Action::EndSequenceRender => {
-            reply(instance.end_sequence_render(effect, &SequenceArgs::read(inputs()?)?))
-        }
-        Action::SyncPrivateData => reply(instance.sync_private_data(effect)),
-        Action::PurgeCaches => reply(instance.purge_caches(effect)),
-        _ => Ok(Status::REPLY_DEFAULT),
-    }
+/// An action of a known instance.
+pub(super) struct Asked<'a, I> {
+    pub record: &'a Record<I>,
+    pub effect: &'a Effect<'a>,
+    pub suites: &'a Suites,
+    pub call: Call,
 }
 
-/// A failed render first shows the source: hosts that ignore the status would show what happened to
-/// be in the output's memory.
-fn render<I: Instance>(instance: &I, effect: &Effect<'_>, args: &RenderArgs) -> Result<Status> {
-    let result = guarded(|| instance.render(effect, args));
-    if let Err(error) = &result
-        && !matches!(error, Error::Stopped)
-        && let Err(error) = guarded(|| show_source(effect, args))
-    {
-        log::debug!("the source could not be shown: {error}");
+impl<I: Instance> Asked<'_, I> {
+    /// Handles the action.
+    pub fn act(&self, action: Action) -> Result<Status> {
+        match action {
+            Action::Render => self.render(),
+            Action::IsIdentity => self.identity(),
+            Action::RegionOfDefinition => self.region(),
+            Action::RegionsOfInterest => self.regions(),
+            Action::FramesNeeded => self.frames(),
+            Action::ClipPreferences => self.preferences(),
+            Action::TimeDomain => self.time_domain(),
+            Action::InstanceChanged => self.changed(),
+            Action::BeginInstanceChanged => {
+                self.once(|i| i.begin_instance_changed(self.effect, self.reason()?))
+            }
+            Action::EndInstanceChanged => self.once(|i| i.end_instance_changed(self.effect, self.reason()?)),
+            Action::BeginSequenceRender => {
+                reply(self.instance().begin_sequence_render(self.effect, &self.sequence()?))
+            }
+            Action::EndSequenceRender => {
+                reply(self.instance().end_sequence_render(self.effect, &self.sequence()?))
+            }
+            Action::SyncPrivateData => reply(self.instance().sync_private_data(self.effect)),
+            Action::PurgeCaches => reply(self.instance().purge_caches(self.effect)),
+            _ => Ok(Status::REPLY_DEFAULT),
+        }
     }
-    result.map(|()| Status::OK)
+
+    fn instance(&self) -> &I {
+        &self.record.instance
+    }
+
+    fn inputs(&self) -> Result<PropertySet<'_>> {
+        self.call.inputs(self.suites)
+    }
+
+    fn outputs(&self) -> Result<PropertySet<'_>> {
+        self.call.outputs(self.suites)
+    }
+
+    fn reason(&self) -> Result<Reason> {
+        self.inputs().map(Reason::read)
+    }
+
+    fn sequence(&self) -> Result<SequenceArgs> {
+        SequenceArgs::read(self.inputs()?)
+    }
+
+    /// A failed render first shows the source: hosts that ignore the status would show what
+    /// happened to be in the output's memory.
+    fn render(&self) -> Result<Status> {
+        let args = RenderArgs::read(self.inputs()?)?;
+        let result = guarded(|| self.instance().render(self.effect, &args));
+        if let Err(error) = &result
+            && !matches!(error, Error::Stopped)
+            && let Err(error) = guarded(|| show_source(self.effect, &args))
+        {
+            log::debug!("the source could not be shown: {error}");
+        }
+        result.map(|()| Status::OK)
+    }
+
+    fn identity(&self) -> Result<Status> {
+        let identity = self.instance().is_identity(self.effect, &RenderArgs::read(self.inputs()?)?)?;
+        self.answer(identity, |outputs, Identity { clip, time }| {
+            outputs.set_string(sys::kOfxPropName, 0, clip.kept())?;
+            outputs.set_double(sys::kOfxPropTime, 0, time)
+        })
+    }
+
+    fn region(&self) -> Result<Status> {
+        let region = self.instance().region_of_definition(self.effect, &RegionArgs::read(self.inputs()?)?)?;
+        self.answer(region, |outputs, region| {
+            outputs.set_doubles(sys::kOfxImageEffectPropRegionOfDefinition, &region.edges())
+        })
+    }
+
+    fn time_domain(&self) -> Result<Status> {
+        let range = self.instance().time_domain(self.effect)?;
+        self.answer(range, |outputs, (first, last)| {
+            outputs.set_doubles(sys::kOfxImageEffectPropFrameRange, &[first, last])
+        })
+    }
+
+    fn regions(&self) -> Result<Status> {
+        let inputs = self.inputs()?;
+        let output = RectD::from(inputs.doubles(sys::kOfxImageEffectPropRegionOfInterest)?);
+        let mut wanted = RegionsOfInterest(Answers::new(self.outputs()?));
+        self.instance().regions_of_interest(self.effect, &RegionArgs::read(inputs)?, output, &mut wanted)?;
+        Ok(given(&wanted.0))
+    }
+
+    fn frames(&self) -> Result<Status> {
+        let time = self.inputs()?.double(sys::kOfxPropTime, 0)?;
+        let mut needed = FramesNeeded(Answers::new(self.outputs()?));
+        self.instance().frames_needed(self.effect, time, &mut needed)?;
+        Ok(given(&needed.0))
+    }
+
+    fn preferences(&self) -> Result<Status> {
+        let mut preferences = ClipPreferences(Answers::new(self.outputs()?));
+        self.instance().clip_preferences(self.effect, &mut preferences)?;
+        Ok(given(&preferences.0))
+    }
+
+    fn changed(&self) -> Result<Status> {
+        let change = Change::read(self.inputs()?)?;
+        self.once(|instance| instance.instance_changed(self.effect, &change))
+    }
+
+    /// Handles a change unless one is being handled: what a handler sets comes back as a change.
+    fn once(&self, handle: impl FnOnce(&I) -> Result<Reply>) -> Result<Status> {
+        match self.record.begin_change() {
+            Some(_until_handled) => reply(handle(self.instance())),
+            None => Ok(Status::OK),
+        }
+    }
+
+    fn answer<T>(
+        &self,
+        value: Option<T>,
+        write: impl FnOnce(PropertySet<'_>, T) -> Result<()>,
+    ) -> Result<Status> {
+        let Some(value) = value else { return Ok(Status::REPLY_DEFAULT) };
+        write(self.outputs()?, value)?;
+        Ok(Status::OK)
+    }
 }
 
 fn show_source(effect: &Effect<'_>, args: &RenderArgs) -> Result<()> {
@@ -92,14 +157,6 @@ fn show_source(effect: &Effect<'_>, args: &RenderArgs) -> Result<()> {
     Ok(())
 }
 
-/// Handles a change unless one is being handled: what a handler sets comes back as a change.
-fn once<I>(record: &Record<I>, handle: impl FnOnce() -> Result<Reply>) -> Result<Status> {
-    match record.begin_change() {
-        Some(_until_handled) => reply(handle()),
-        None => Ok(Status::OK),
-    }
-}
-
 fn reply(reply: Result<Reply>) -> Result<Status> {
     reply.map(|reply| match reply {
         Reply::Done => Status::OK,
@@ -107,29 +164,6 @@ fn reply(reply: Result<Reply>) -> Result<Status> {
     })
 }
 
-fn given(answers: Answers<'_>) -> Status {
+fn given(answers: &Answers<'_>) -> Status {
     if answers.given { Status::OK } else { Status::REPLY_DEFAULT }
-}
-
-fn answer<'a, T>(
-    value: Option<T>,
-    outputs: impl FnOnce() -> Result<PropertySet<'a>>,
-    write: impl FnOnce(PropertySet<'a>, T) -> Result<()>,
-) -> Result<Status> {
-    let Some(value) = value else { return Ok(Status::REPLY_DEFAULT) };
-    write(outputs()?, value)?;
-    Ok(Status::OK)
-}
-
-fn write_identity(outputs: PropertySet<'_>, identity: Identity) -> Result<()> {
-    outputs.set_string(sys::kOfxPropName, 0, identity.clip.kept())?;
-    outputs.set_double(sys::kOfxPropTime, 0, identity.time)
-}
-
-fn write_region(outputs: PropertySet<'_>, region: RectD) -> Result<()> {
-    outputs.set_doubles(sys::kOfxImageEffectPropRegionOfDefinition, &region.edges())
-}
-
-fn write_range(outputs: PropertySet<'_>, (first, last): (f64, f64)) -> Result<()> {
-    outputs.set_doubles(sys::kOfxImageEffectPropFrameRange, &[first, last])
 }

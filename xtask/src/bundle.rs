@@ -132,8 +132,10 @@ fn check_plugin(plugin: &Path) -> Result<()> {
 
 /// Stand-alone Fusion rejects a bundle with exports of its own.
 fn check_exports(file: &object::File<'_>) -> Result<()> {
-    let exports = file.exports()?;
-    let names: Vec<_> = exports.iter().map(|e| String::from_utf8_lossy(e.name()).into_owned()).collect();
+    let names = file.exports()?.map(|export| {
+        Ok(String::from_utf8_lossy(export?.name().into_name().unwrap_or_default()).into_owned())
+    });
+    let names = names.collect::<Result<Vec<_>>>()?;
     for wanted in EXPORTS {
         ensure!(names.iter().any(|name| plain(name) == wanted), "the plug-in does not export {wanted}");
     }

@@ -27,7 +27,6 @@ fn loss_and_every_gradient_equal_peft() {
         let errors: Vec<_> = adapter.parameters().into_iter().map(error).collect();
         assert_eq!(errors.len(), 40);
         let worst = errors.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
-        println!("{name}: worst gradient {worst:?}");
         assert!(worst.0 < 1e-3, "{name}: {worst:?}");
     }
 }
@@ -57,7 +56,6 @@ fn every_gradient_equals_finite_differences() {
         out.iter().zip(&target).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / target.len() as f64
     };
     let gradients = flow_loss(&model, &input, &noise, sigma, 1.0).unwrap().backward().unwrap();
-    let mut worst = 0.0f64;
     for (i, (name, var)) in adapter.parameters().into_iter().enumerate() {
         let gradient = values(gradients.get(var).unwrap());
         let random = values(&flow::noise(i as u64, gradient.len()).unwrap());
@@ -68,10 +66,8 @@ fn every_gradient_equals_finite_differences() {
         let expected: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
         let slope = slope(var, &direction, (1e-3 / length).min(0.05), &loss);
         let error = (slope - expected).abs() / expected.abs();
-        worst = worst.max(error);
-        assert!(error < 1e-2, "{name}: {slope} by differences, {expected} by backward");
+        assert!(error < 1e-3, "{name}: {slope} by differences, {expected} by backward");
     }
-    println!("worst finite difference {worst:.1e}");
 }
 
 /// Fourth-order central difference of `loss` along `direction`.

@@ -11,7 +11,7 @@ use lora_edit_adapt::{
 use lora_edit_model::{WanTransformer, flow};
 
 mod support;
-use support::{Fixture, values};
+use support::{Fixture, tiny, tiny_input, values};
 
 fn go_on(_: &StepReport<'_>) -> ControlFlow<()> {
     ControlFlow::Continue(())
@@ -50,17 +50,19 @@ fn validation_loss(model: &WanTransformer, input: &TrainInput) -> f64 {
     (0..5).map(loss).sum::<f64>() / 5.0
 }
 
+/// Whoever sees the noisy clip but has not learnt it gets at best 1.58 over these noise levels (the linear estimate
+/// for white noise on a white clip), so that less proves memory.
 #[test]
 fn overfits_one_sample() {
-    let (fixture, recipe) = (Fixture::read("peft_i2v"), recipe(150));
-    let (model, adapter) = fresh(&fixture, &recipe);
-    let before = validation_loss(&model, &fixture.input());
+    let recipe = recipe(400);
+    let mut model = tiny();
+    let adapter = Adapter::create(&mut model, &recipe.adapter, recipe.seed).unwrap();
+    let before = validation_loss(&model, &tiny_input());
     let mut state = TrainState::new(&adapter, &recipe);
-    let outcome = train(&model, &adapter, &recipe, &mut state, |_| Ok(fixture.input()), go_on).unwrap();
-    let after = validation_loss(&model, &fixture.input());
-    println!("{before} -> {after} in {:.1} s", outcome.seconds);
-    assert!(outcome.finished && outcome.losses.len() == 150);
-    assert!(after < 0.5 * before, "{before} -> {after}");
+    let outcome = train(&model, &adapter, &recipe, &mut state, |_| Ok(tiny_input()), go_on).unwrap();
+    let after = validation_loss(&model, &tiny_input());
+    assert!(outcome.finished && outcome.losses.len() == 400);
+    assert!(before > 2.0 && after < 1.0, "{before} -> {after}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use candle_core::{Device, Tensor};
 use lora_edit_adapt::{Adapter, AdapterConfig, TrainInput};
-use lora_edit_model::{WanTransformer, Weights};
+use lora_edit_model::{TransformerConfig, WanTransformer, Weights, flow};
 
 /// One network of `fixtures/make.py` with what peft made of it.
 pub struct Fixture {
@@ -70,7 +70,7 @@ impl Fixture {
     /// What the model makes of the fixture's sample.
     pub fn predict(&self, model: &WanTransformer) -> Tensor {
         let (input, sigma) = (self.input(), self.sigma());
-        let x = lora_edit_model::flow::interpolate(&input.latents, &self.tensor("noise"), sigma).unwrap();
+        let x = flow::interpolate(&input.latents, &self.tensor("noise"), sigma).unwrap();
         let x = Tensor::cat(&[&x, &input.condition], 1).unwrap();
         let t = (self.tensor("time") * 1000.0).unwrap();
         model.forward(&x, &t, &input.text, input.image.as_ref()).unwrap()
@@ -91,4 +91,72 @@ pub fn relative_error(found: &Tensor, expected: &Tensor) -> f64 {
     assert_eq!(found.dims(), expected.dims());
     let (found, expected) = (values(found), values(expected));
     norm(found.iter().zip(&expected).map(|(a, b)| a - b)) / norm(expected)
+}
+
+/// Latent channels of [`tiny`]: fewer numbers per token than its width, so that it is able to predict all noise.
+pub const TINY_CHANNELS: usize = 2;
+
+/// A transformer of one block with random weights.
+pub fn tiny() -> WanTransformer {
+    let (dim, inputs) = (48, 2 * TINY_CHANNELS + 4);
+    let config = serde_json::json!({
+        "num_attention_heads": 2, "attention_head_dim": dim / 2, "in_channels": inputs, "text_dim": 8, "freq_dim": 16,
+        "out_channels": TINY_CHANNELS, "ffn_dim": 96, "num_layers": 1, "image_dim": null,
+    });
+    let mut shapes = vec![
+        ("patch_embedding.weight".to_owned(), vec![dim, inputs, 1, 2, 2]),
+        ("patch_embedding.bias".into(), vec![dim]),
+        ("head.modulation".into(), vec![1, 2, dim]),
+        ("blocks.0.modulation".into(), vec![1, 6, dim]),
+        ("blocks.0.norm3.weight".into(), vec![dim]),
+        ("blocks.0.norm3.bias".into(), vec![dim]),
+    ];
+    let mut linear = |name: &str, inputs: usize, outputs: usize| {
+        shapes.push((format!("{name}.weight"), vec![outputs, inputs]));
+        shapes.push((format!("{name}.bias"), vec![outputs]));
+    };
+    for (name, inputs) in [("text_embedding", 8), ("time_embedding", 16)] {
+        linear(&format!("{name}.0"), inputs, dim);
+        linear(&format!("{name}.2"), dim, dim);
+    }
+    linear("time_projection.1", dim, 6 * dim);
+    linear("head.head", dim, 4 * TINY_CHANNELS);
+    linear("blocks.0.ffn.0", dim, 96);
+    linear("blocks.0.ffn.2", 96, dim);
+    for attention in ["blocks.0.self_attn", "blocks.0.cross_attn"] {
+        ["q", "k", "v", "o"].into_iter().for_each(|name| linear(&format!("{attention}.{name}"), dim, dim));
+    }
+    for attention in ["blocks.0.self_attn", "blocks.0.cross_attn"] {
+        shapes.extend(["norm_q", "norm_k"].map(|name| (format!("{attention}.{name}.weight"), vec![dim])));
+    }
+    let weights = shapes.into_iter().enumerate().map(|(i, (name, shape))| {
+        let tensor = random(i as u64, &name, &shape);
+        (name, tensor)
+    });
+    let config: TransformerConfig = serde_json::from_value(config).unwrap();
+    WanTransformer::load(&Weights::from_tensors(weights.collect()), config).unwrap()
+}
+
+/// Gains about 1, weights of unit gain, small biases.
+fn random(seed: u64, name: &str, shape: &[usize]) -> Tensor {
+    let normal = flow::noise(seed, shape).unwrap();
+    let fan_in = shape[1..].iter().product::<usize>() as f64;
+    let tensor = match name {
+        _ if name.contains("norm") && name.ends_with("weight") => (normal * 0.1).and_then(|t| t + 1.0),
+        _ if shape.len() == 1 || name.ends_with("modulation") => normal * 0.1,
+        _ => normal * fan_in.powf(-0.5),
+    };
+    tensor.unwrap()
+}
+
+/// A sample for [`tiny`]: three latent frames of 4 x 6 cells.
+pub fn tiny_input() -> TrainInput {
+    let noise = |seed, channels: usize| flow::noise(seed, (1, channels, 3, 4, 6)).unwrap();
+    TrainInput {
+        latents: noise(101, TINY_CHANNELS),
+        condition: noise(102, TINY_CHANNELS + 4),
+        text: flow::noise(103, (1, 5, 8)).unwrap(),
+        image: None,
+        loss_weight: None,
+    }
 }

@@ -38,7 +38,9 @@ fn generate(header: &str) -> anyhow::Result<String> {
         .layout_tests(false)
         .generate_comments(false)
         .disable_header_comment()
-        .raw_line("//! The OpenFX C interface, generated from `include/openfx_abi.h` by `cargo xtask bindings`.")
+        .raw_line(
+            "//! The OpenFX C interface, generated from `include/openfx_abi.h` by `cargo xtask bindings`.",
+        )
         .rust_target(bindgen::RustTarget::stable(85, 0).map_err(|e| anyhow::anyhow!("{e}"))?)
         .rust_edition(bindgen::RustEdition::Edition2024)
         .rustfmt_configuration_file(Some(std::env::current_dir()?.join("rustfmt.toml")))

@@ -43,9 +43,9 @@ impl RenderArgs {
 /// A range of frames about to be rendered, or just rendered.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SequenceArgs {
-    /// First frame.
+    /// First frame; 0 where the host does not say.
     pub first: f64,
-    /// Last frame.
+    /// Last frame; 0 where the host does not say.
     pub last: f64,
     /// Frames from one to the next.
     pub step: f64,
@@ -58,16 +58,17 @@ pub struct SequenceArgs {
 }
 
 impl SequenceArgs {
-    pub(crate) fn read(props: PropertySet<'_>) -> Result<Self> {
-        let [first, last] = props.doubles(sys::kOfxImageEffectPropFrameRange)?;
-        Ok(Self {
+    /// Nothing here is worth failing for: frames come with their own arguments.
+    pub(crate) fn read(props: PropertySet<'_>) -> Self {
+        let [first, last] = props.doubles(sys::kOfxImageEffectPropFrameRange).unwrap_or_default();
+        Self {
             first,
             last,
             step: props.double_or(sys::kOfxImageEffectPropFrameStep, 1.0),
             scale: scale(props),
             interactive: props.flag_or(sys::kOfxPropIsInteractive, false),
             sequential: props.flag_or(sys::kOfxImageEffectPropSequentialRenderStatus, false),
-        })
+        }
     }
 }
 

@@ -287,6 +287,18 @@ fn answers_are_written_or_left_to_the_host() {
 }
 
 #[test]
+fn missing_arguments_fail_a_render_and_nothing_less() {
+    load(&ENTRY);
+    let (fake, output) = instance();
+    let ask = |action| call(&ENTRY, action, fake.handle(), &Set::default(), &Set::default());
+    assert_eq!(ask(sys::kOfxImageEffectActionBeginSequenceRender), Status::REPLY_DEFAULT);
+    assert_eq!(ask(sys::kOfxImageEffectActionIsIdentity), Status::REPLY_DEFAULT);
+    assert_eq!(fake.count(|f| &f.persistent), 0);
+    assert_eq!(ask(sys::kOfxImageEffectActionRender), Status::FAILED);
+    assert_eq!((output.ends(), fake.count(|f| &f.persistent)), ((-1.0, -1.0), 1));
+}
+
+#[test]
 fn a_message_suite_with_nothing_in_it_is_none() {
     static MUTE: Entry<Probe> = Entry::new();
     MUTE.set_host(host(Set::default().with(EMPTY_MESSAGES, ints([1]))).1);

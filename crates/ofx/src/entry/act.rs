@@ -64,7 +64,7 @@ impl<I: Instance> Asked<'_, I> {
     }
 
     fn sequence(&self) -> Result<SequenceArgs> {
-        SequenceArgs::read(self.inputs()?)
+        self.inputs().map(SequenceArgs::read)
     }
 
     /// A failed render first shows the source: hosts that ignore the status would show what
@@ -81,8 +81,10 @@ impl<I: Instance> Asked<'_, I> {
         result.map(|()| Status::OK)
     }
 
+    /// A question asked with too few arguments is left to the host: the render will be asked for.
     fn identity(&self) -> Result<Status> {
-        let identity = self.instance().is_identity(self.effect, &RenderArgs::read(self.inputs()?)?)?;
+        let Ok(args) = RenderArgs::read(self.inputs()?) else { return Ok(Status::REPLY_DEFAULT) };
+        let identity = self.instance().is_identity(self.effect, &args)?;
         self.answer(identity, |outputs, Identity { clip, time }| {
             outputs.set_string(sys::kOfxPropName, 0, clip.kept())?;
             outputs.set_double(sys::kOfxPropTime, 0, time)

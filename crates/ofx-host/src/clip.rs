@@ -152,7 +152,7 @@ impl Clip {
     pub(crate) fn fetch(&self, time: f64) -> Result<OfxPropertySetHandle, Status> {
         let Some(scope) = scope::current() else {
             let text = format!("clipGetImage of {} at {time} on a thread of the plug-in's own", self.name);
-            blame(Rule::OutsideAction, text);
+            self.effect().inspect(|effect| scope::blame_in(&effect.session, Rule::OutsideAction, text));
             return Err(Status::FAILED);
         };
         if !scope::allows_images(&scope) {

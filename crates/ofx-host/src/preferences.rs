@@ -44,8 +44,8 @@ fn model(effect: &Effect) -> Option<std::sync::Arc<Clip>> {
 
 fn default_components(effect: &Effect, clip: &Clip) -> Components {
     if !clip.is_output() {
-        return Components::named(&clip.properties.text(kOfxImageClipPropUnmappedComponents))
-            .unwrap_or(Components::Rgba);
+        let own = Components::named(&clip.properties.text(kOfxImageClipPropUnmappedComponents));
+        return own.or(clip.supported().first().copied()).unwrap_or(Components::Rgba);
     }
     let wanted = model(effect).map_or(Components::Rgba, |clip| clip.components());
     let supported = clip.supported();
@@ -73,7 +73,7 @@ fn questions(effect: &Effect) -> Schema {
 
 fn apply(effect: &Effect, answers: &PropertySet) -> Result<(), InstanceError> {
     let clips = effect.clips.read().clone();
-    for clip in &clips {
+    for clip in clips.iter().filter(|clip| clip.is_output() || clip.input().is_some()) {
         let wanted = answers.text(&components_name(clip));
         let components = Components::named(&wanted).filter(|one| clip.supported().contains(one));
         let Some(components) = components else {
@@ -98,7 +98,7 @@ fn give(effect: &Effect, clip: &Clip, components: Components, answers: &Property
         let premultiplication = Premultiplication::named(&wanted).unwrap_or(Premultiplication::Opaque);
         clip.properties.put(kOfxImageClipPropConnected, vec![1]);
         clip.put_format(components.name(), effect.options.depth.name(), premultiplication);
-    } else if clip.input().is_some() {
+    } else {
         clip.properties.put(kOfxImageEffectPropComponents, vec![components.name().to_owned()]);
     }
 }

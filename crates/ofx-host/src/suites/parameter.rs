@@ -61,7 +61,8 @@ fn find_valued(handle: OfxParamHandle) -> Result<Arc<Param>, Status> {
         return Err(Status::BAD_HANDLE);
     }
     if scope::current().is_none() {
-        blame(Rule::OutsideAction, format!("parameter {} on a thread of the plug-in's own", param.name));
+        let text = format!("parameter {} on a thread of the plug-in's own", param.name);
+        param.effect().inspect(|effect| scope::blame_in(&effect.session, Rule::OutsideAction, text));
         return Err(Status::FAILED);
     }
     Ok(param)

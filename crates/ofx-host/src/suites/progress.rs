@@ -26,7 +26,7 @@ pub(super) static SUITE_V2: OfxProgressSuiteV2 = OfxProgressSuiteV2 {
 fn session_of(effect: *mut c_void) -> Result<Arc<Session>, Status> {
     let effect = Effect::find(effect).ok_or_else(|| bad_handle("progress: an effect instance"))?;
     if scope::current().is_none() {
-        blame(Rule::OutsideAction, "progress on a thread of the plug-in's own");
+        scope::blame_in(&effect.session, Rule::OutsideAction, "progress on a thread of the plug-in's own");
         return Err(Status::FAILED);
     }
     Ok(effect.session.clone())

@@ -94,6 +94,7 @@ impl Inputs {
     /// # Errors
     /// When a file is missing or unreadable, sizes differ, or the mask is empty.
     pub fn ingest(&self, settings: IngestSettings) -> Result<Ingested, JobError> {
+        settings.check().map_err(|error| self.refused(error))?;
         self.expect_files()?;
         let first = settings.frames.first().unwrap_or_default();
         let size =

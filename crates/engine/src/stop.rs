@@ -11,6 +11,9 @@ use signal_hook::flag;
 /// Exit code of a process stopped on request, after a checkpoint.
 pub const STOPPED: u8 = 143;
 
+/// Exit code after a second Ctrl-C, as shells have it.
+const IMPATIENT: i32 = 130;
+
 /// Whether somebody asked this process to stop.
 #[derive(Debug, Clone, Default)]
 pub struct StopRequests {
@@ -19,13 +22,13 @@ pub struct StopRequests {
 }
 
 impl StopRequests {
-    /// Listens to SIGTERM and SIGINT from now on. The first asks for a stop with a checkpoint, the second ends the
-    /// process at once.
+    /// Listens to SIGTERM and SIGINT from now on: both ask for a stop with a checkpoint. Ctrl-C a second time ends the
+    /// process at once; SIGTERM never does, since schedulers repeat it.
     pub fn listen() -> io::Result<Self> {
         let requests = Self::default();
+        // Order matters: the shutdown looks at the flag before this same signal raises it.
+        flag::register_conditional_shutdown(SIGINT, IMPATIENT, Arc::clone(&requests.signalled))?;
         for signal in [SIGTERM, SIGINT] {
-            // Order matters: the shutdown looks at the flag before this same signal raises it.
-            flag::register_conditional_shutdown(signal, STOPPED.into(), Arc::clone(&requests.signalled))?;
             flag::register(signal, Arc::clone(&requests.signalled))?;
         }
         Ok(requests)

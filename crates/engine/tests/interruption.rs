@@ -3,9 +3,10 @@
 mod common;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command};
 
-use common::{Workplace, assert_all_whole, finish, wait_for};
+use common::{Ended, Workplace, assert_all_whole, finish, wait_for};
 
 /// Steps of a training long enough to be interrupted.
 const MANY: &str = "100000";
@@ -28,6 +29,20 @@ fn start_training(place: &Workplace) -> Child {
     child
 }
 
+/// Runs a training until its first step, then asks it to stop.
+fn stop_after_a_step(mut command: Command) -> Ended {
+    let mut child = command.spawn().unwrap();
+    let (mut stdout, mut asked) = (String::new(), false);
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        stdout += &(line.unwrap() + "\n");
+        if !asked && stdout.contains("\"loss\"") {
+            signal(&child, "-TERM");
+            asked = true;
+        }
+    }
+    Ended { stdout, ..finish(child) }
+}
+
 #[test]
 fn kill_9_leaves_nothing_half_written_and_the_next_run_goes_on() {
     let place = Workplace::new();
@@ -39,10 +54,7 @@ fn kill_9_leaves_nothing_half_written_and_the_next_run_goes_on() {
     let status = place.run(&["status"]);
     assert!(status.stdout.contains("killed or crashed"), "{status:?}");
 
-    let child = place.edit_command(&["--train-steps", MANY]).spawn().unwrap();
-    wait_for("a step", || events(&place).contains("\"step\":"));
-    signal(&child, "-TERM");
-    let resumed = finish(child);
+    let resumed = stop_after_a_step(place.edit_command(&["--train-steps", MANY]));
     assert_eq!(resumed.code, Some(143), "{resumed:?}");
     assert!(resumed.train_steps()[0] > 10, "{:?}", resumed.train_steps());
 }
@@ -59,20 +71,15 @@ fn sigterm_writes_a_checkpoint_and_the_next_run_goes_on_from_there() {
     assert_eq!((&word["event"], word["step"].as_u64()), (&"stopped".into(), Some(last)));
     assert!(place.run(&["status"]).stdout.contains("stopped after step"));
 
-    let child = place.edit_command(&["--train-steps", MANY]).spawn().unwrap();
-    wait_for("a step", || events(&place).contains("\"step\":"));
-    signal(&child, "-TERM");
-    assert_eq!(finish(child).train_steps()[0], last + 1);
+    let resumed = stop_after_a_step(place.edit_command(&["--train-steps", MANY]));
+    assert_eq!(resumed.train_steps()[0], last + 1);
 }
 
 #[test]
 fn a_stopped_training_that_goes_on_equals_one_that_never_stopped() {
     let place = Workplace::new();
     let steps = ["--train-steps", "40"];
-    let child = place.edit_command(&steps).spawn().unwrap();
-    wait_for("a step", || events(&place).contains("\"stage\":\"train\""));
-    signal(&child, "-TERM");
-    let stopped = finish(child);
+    let stopped = stop_after_a_step(place.edit_command(&steps));
     let whole = place.edit(&steps).summary();
     let undisturbed = place.edit(&["--train-steps", "40", "--cache", "other"]).summary();
     assert_eq!(whole["adapterId"], undisturbed["adapterId"], "{stopped:?}");

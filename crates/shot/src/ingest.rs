@@ -138,7 +138,8 @@ pub struct IngestSettings {
 }
 
 impl IngestSettings {
-    fn check(&self) -> Result<(), IngestError> {
+    /// Fails where range or keys cannot be done; [`MaskPass::new`] asks this too.
+    pub fn check(&self) -> Result<(), IngestError> {
         let first = self.frames.first().ok_or(IngestError::NoFrames)?;
         if let Some(key) = self.keys.iter().find(|&key| key != first) {
             return Err(IngestError::Key { key, first });

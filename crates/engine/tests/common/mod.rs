@@ -176,7 +176,8 @@ pub fn assert_all_whole(folder: &Path) {
             assert_all_whole(&path);
         } else if path.extension().is_some_and(|e| e == "safetensors") && !hidden {
             let bytes = fs::read(&path).unwrap();
-            safetensors::SafeTensors::deserialize(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            safetensors::SafeTensors::deserialize(&bytes)
+                .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         }
     }
 }
@@ -201,6 +202,12 @@ pub fn plate(step: usize, colour: [f32; 3]) -> Frame {
 pub fn mask(step: usize) -> Frame {
     Frame::from_fn(72, 56, 1, |x, y, pixel| {
         let near = inside(step, x + 1, y) || (x > 0 && inside(step, x - 1, y));
-        pixel[0] = if inside(step, x, y) { 1.0 } else if near { 0.5 } else { 0.0 };
+        pixel[0] = if inside(step, x, y) {
+            1.0
+        } else if near {
+            0.5
+        } else {
+            0.0
+        };
     })
 }

@@ -124,7 +124,7 @@ impl TransformerConfig {
 
     fn unsupported(&self) -> Option<&'static str> {
         let across_heads = self.qk_norm.as_deref() == Some("rms_norm_across_heads");
-        let rotary = self.attention_head_dim % 2 == 0 && self.attention_head_dim >= 6;
+        let rotary = self.attention_head_dim.is_multiple_of(2) && self.attention_head_dim >= 6;
         let same_width = self.added_kv_proj_dim.is_none_or(|dim| dim == self.dim());
         let positive = self.patch_size.iter().chain([&self.num_attention_heads]).all(|&size| size > 0);
         [

@@ -1,4 +1,5 @@
 //! Both samplers against diffusers, step by step, on a toy velocity and the same noise levels.
+#![allow(clippy::unwrap_used)] // a test may panic
 
 use std::ops::ControlFlow;
 

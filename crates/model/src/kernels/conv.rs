@@ -1,5 +1,7 @@
 //! Convolution of frames: tiles of unrolled input times the weights, tiles in parallel. Inference only.
 
+use std::ops::Range;
+
 use candle_core::{Device, Result, Tensor, bail};
 use gemm::{Parallelism, gemm};
 use rayon::prelude::*;
@@ -58,6 +60,12 @@ struct Sizes {
     columns: usize,
 }
 
+/// Some channels of one input frame.
+struct Part {
+    frame: usize,
+    channels: Range<usize>,
+}
+
 impl Conv {
     /// From a weight (outputs, inputs, frames, side, side), or without frames, and a bias (outputs).
     pub fn new(weight: &Tensor, bias: &Tensor, geometry: Geometry) -> Result<Self> {
@@ -81,12 +89,12 @@ impl Conv {
         let sizes = self.sizes(x, lead)?;
         let positions = sizes.rows * sizes.columns;
         let mut out = vec![0f32; sizes.frames_out * self.outputs * positions];
-        let target = Target { start: out.as_mut_ptr(), positions };
+        let rows = sizes.frames_out * self.outputs;
+        let target = Target { start: out.as_mut_ptr(), rows, positions };
         let tile = tile_size(positions);
         with_values(x, |x| {
             (0..positions.div_ceil(tile)).into_par_iter().for_each(|i| {
-                let (from, to) = (i * tile, ((i + 1) * tile).min(positions));
-                self.tile(x, &sizes, &target, from, to);
+                self.tile(x, &sizes, &target, i * tile..((i + 1) * tile).min(positions));
             });
             Ok(())
         })?;
@@ -108,28 +116,28 @@ impl Conv {
         Ok(Sizes { frames_in, lead, frames_out, rows_in, columns_in, rows, columns })
     }
 
-    /// Output positions `from..to` of every frame and channel.
-    fn tile(&self, x: &[f32], sizes: &Sizes, target: &Target, from: usize, to: usize) {
+    /// Output positions `span` of every frame and channel.
+    fn tile(&self, x: &[f32], sizes: &Sizes, target: &Target, span: Range<usize>) {
         for frame in 0..sizes.frames_out {
             for (channel, &bias) in self.bias.iter().enumerate() {
-                target.fill(frame * self.outputs + channel, from, to, bias);
+                target.fill(frame * self.outputs + channel, &span, bias);
             }
         }
         let area = self.side * self.side;
-        let block = (UNROLLED / (area * (to - from))).clamp(1, self.inputs);
-        let mut unrolled = vec![0f32; if self.is_pointwise() { 0 } else { block * area * (to - from) }];
+        let block = (UNROLLED / (area * span.len())).clamp(1, self.inputs);
+        let mut unrolled = vec![0f32; if self.is_pointwise() { 0 } else { block * area * span.len() }];
         let plane = sizes.rows_in * sizes.columns_in;
         for (frame, x) in x.chunks_exact(self.inputs * plane).enumerate().take(sizes.frames_in) {
             for first in (0..self.inputs).step_by(block) {
                 let channels = first..(first + block).min(self.inputs);
                 let x = &x[channels.start * plane..channels.end * plane];
                 let values = if self.is_pointwise() {
-                    Unrolled { values: &x[from..], row_stride: plane }
+                    Unrolled { values: &x[span.start..], row_stride: plane }
                 } else {
-                    self.unroll(x, sizes, from, to, &mut unrolled);
-                    Unrolled { values: &unrolled, row_stride: to - from }
+                    self.unroll(x, sizes, &span, &mut unrolled);
+                    Unrolled { values: &unrolled, row_stride: span.len() }
                 };
-                self.accumulate(&values, sizes, frame, channels, target, from, to);
+                self.accumulate(&values, sizes, &Part { frame, channels }, target, &span);
             }
         }
     }
@@ -140,41 +148,37 @@ impl Conv {
             && self.geometry == Geometry { frame_stride: self.geometry.frame_stride, ..Geometry::same(1) }
     }
 
-    /// Adds what `channels` of input frame `frame` contribute to every output frame that sees it.
-    #[allow(clippy::too_many_arguments)]
+    /// Adds what `part` contributes to every output frame that sees it.
     fn accumulate(
         &self,
         unrolled: &Unrolled<'_>,
         sizes: &Sizes,
-        frame: usize,
-        channels: std::ops::Range<usize>,
+        part: &Part,
         target: &Target,
-        from: usize,
-        to: usize,
+        span: &Range<usize>,
     ) {
         let area = self.side * self.side;
         let width = self.inputs * area;
         for tap in 0..self.frames {
-            let Some(start) = (frame + sizes.lead).checked_sub(tap) else { continue };
+            let Some(start) = (part.frame + sizes.lead).checked_sub(tap) else { continue };
             let out = start / self.geometry.frame_stride;
             if start % self.geometry.frame_stride == 0 && out < sizes.frames_out {
-                let weight = &self.weight[tap * self.outputs * width + channels.start * area..];
+                let weight = &self.weight[tap * self.outputs * width + part.channels.start * area..];
                 let lhs = Weight { values: weight, row_stride: width };
-                let size = (self.outputs, to - from, channels.len() * area);
-                target.add_product(out * self.outputs, from, size, &lhs, unrolled);
+                let size = (self.outputs, span.len(), part.channels.len() * area);
+                target.add_product(out * self.outputs, span.start, size, &lhs, unrolled);
             }
         }
     }
 
-    /// Fills `unrolled` (channels * side * side, to - from) from `x` (channels, rows, columns).
-    fn unroll(&self, x: &[f32], sizes: &Sizes, from: usize, to: usize, unrolled: &mut [f32]) {
-        let count = to - from;
-        let mut lines = unrolled.chunks_exact_mut(count);
+    /// Fills `unrolled` (channels * side * side, span) from `x` (channels, rows, columns).
+    fn unroll(&self, x: &[f32], sizes: &Sizes, span: &Range<usize>, unrolled: &mut [f32]) {
+        let mut lines = unrolled.chunks_exact_mut(span.len());
         for plane in x.chunks_exact(sizes.rows_in * sizes.columns_in) {
             for dy in 0..self.side {
                 for dx in 0..self.side {
                     if let Some(line) = lines.next() {
-                        self.unroll_line(plane, sizes, from, (dy, dx), line);
+                        self.unroll_line(plane, sizes, span.start, (dy, dx), line);
                     }
                 }
             }
@@ -249,6 +253,7 @@ struct Unrolled<'a> {
 /// The output (rows, positions), a row per frame and channel, of which each task writes its own columns.
 struct Target {
     start: *mut f32,
+    rows: usize,
     positions: usize,
 }
 
@@ -256,10 +261,16 @@ struct Target {
 unsafe impl Sync for Target {}
 
 impl Target {
-    fn fill(&self, row: usize, from: usize, to: usize, value: f32) {
+    fn fill(&self, row: usize, span: &Range<usize>, value: f32) {
+        assert!(
+            span.start <= span.end && span.end <= self.positions && row < self.rows,
+            "outside the output"
+        );
         // SAFETY: row and columns lie inside the output; no other task touches these columns.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.positions + from), to - from) }
-            .fill(value);
+        unsafe {
+            std::slice::from_raw_parts_mut(self.start.add(row * self.positions + span.start), span.len())
+        }
+        .fill(value);
     }
 
     /// Adds `lhs (m, k) * rhs (k, n)` to rows `row..row + m`, columns `from..from + n`.
@@ -271,6 +282,7 @@ impl Target {
         lhs: &Weight<'_>,
         rhs: &Unrolled<'_>,
     ) {
+        assert!(row + m <= self.rows && from + n <= self.positions, "outside the output");
         assert!(lhs.values.len() >= (m - 1) * lhs.row_stride + k);
         assert!(rhs.values.len() >= (k - 1) * rhs.row_stride + n);
         // SAFETY: both operands hold the last element that their sizes and strides reach (asserted above); the

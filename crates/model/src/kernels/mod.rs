@@ -1,6 +1,6 @@
 //! Operations that candle lacks, does slowly, or differentiates wrongly.
 //!
-//! Each runs on f32 tensors on the CPU; other types and devices take [`reference`], which is also what the kernels
+//! Each runs on f32 tensors on the CPU; other types and devices take [`mod@reference`], which is also what the kernels
 //! are tested against.
 
 mod attention;
@@ -20,8 +20,11 @@ mod rows;
 #[allow(unsafe_code)] // instructions chosen at run time
 mod simd;
 mod slices;
+#[allow(unsafe_code)] // sets an environment variable
+mod threads;
 
 pub use attention::attention;
 pub use norm::{layer_norm, rms_norm};
 pub use pointwise::{gated_add, gelu_tanh};
 pub use rotate::rope;
+pub use threads::keep_candle_from_spinning;

@@ -22,7 +22,7 @@ pub fn gelu_tanh(x: &Tensor) -> Result<Tensor> {
 struct GeluTanh;
 
 /// 2 sqrt(2/π): half of 1 + tanh(u) is the sigmoid of 2u.
-const SLOPE: f32 = 1.595_769_1;
+const SLOPE: f32 = 1.595_769;
 const CUBIC: f32 = 0.044_715;
 
 #[inline(always)]

@@ -1,4 +1,5 @@
 //! Reads the fixtures that `fixtures/make.py` wrote, and compares tensors.
+#![allow(dead_code, clippy::unwrap_used)] // each test file uses its own part; a test may panic
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -14,7 +15,6 @@ pub struct Fixture {
     metadata: HashMap<String, String>,
 }
 
-#[allow(dead_code)] // each test file uses its own part
 impl Fixture {
     pub fn read(name: &str) -> Self {
         let path =

@@ -5,27 +5,13 @@ use std::time::Instant;
 
 use candle_core::{Tensor, Var};
 use lora_edit_model::WanTransformer;
-use lora_edit_model::flow::{self, NoiseStream};
+use lora_edit_model::flow::NoiseStream;
 
 use crate::adamw::{AdamW, clip_norm};
 use crate::adapter::Adapter;
 use crate::error::{AdaptError, Result};
+use crate::loss::{TrainInput, flow_loss};
 use crate::recipe::Recipe;
-
-/// What one step learns from; batch size 1 as published, larger ones work.
-#[derive(Clone, Debug)]
-pub struct TrainInput {
-    /// (B, out_channels, F, h, w), normalised: the clip to be learnt.
-    pub latents: Tensor,
-    /// (B, 4 + z, F, h, w): mask (1 = keep), then the latent of what is shown.
-    pub condition: Tensor,
-    /// (B, L, text_dim)
-    pub text: Tensor,
-    /// (B, tokens, image_dim), exactly where the base takes CLIP states.
-    pub image: Option<Tensor>,
-    /// (B, 1, F, h, w) instead of the weights that follow from the mask and the recipe.
-    pub loss_weight: Option<Tensor>,
-}
 
 /// Where a training stands; with the adapter's tensors all that is needed to go on.
 #[derive(Clone, Debug)]
@@ -124,37 +110,6 @@ fn step(
     state.optimiser.step(&variables(adapter), &gradients)?;
     state.losses.push(value);
     Ok(value)
-}
-
-/// Rectified flow: the mean square of (predicted - true) velocity at noise level `sigma`, a scalar.
-///
-/// Cells that the mask tells to generate count `mask_loss_weight` times; the mean is a weighted one.
-///
-/// # Errors
-/// When the shapes do not fit the model.
-pub fn flow_loss(
-    model: &WanTransformer,
-    input: &TrainInput,
-    noise: &Tensor,
-    sigma: f64,
-    mask_loss_weight: f64,
-) -> candle_core::Result<Tensor> {
-    let x = Tensor::cat(&[&flow::interpolate(&input.latents, noise, sigma)?, &input.condition], 1)?;
-    let t = Tensor::full(flow::timestep(sigma) as f32, x.dim(0)?, x.device())?;
-    let velocity = model.forward(&x, &t, &input.text, input.image.as_ref())?;
-    let error = (velocity - flow::target(&input.latents, noise)?)?.sqr()?;
-    let weight = match &input.loss_weight {
-        Some(weight) => weight.clone(),
-        None if mask_loss_weight == 1.0 => return error.mean_all(),
-        None => weight_of_mask(&input.condition, mask_loss_weight)?,
-    };
-    let channels = error.dim(1)? as f64;
-    error.broadcast_mul(&weight)?.sum_all()? / (weight.sum_all()? * channels)?
-}
-
-/// (B, 1, F, h, w): `weight` where any frame of the latent cell is to be generated, 1 elsewhere.
-fn weight_of_mask(condition: &Tensor, weight: f64) -> candle_core::Result<Tensor> {
-    condition.narrow(1, 0, 4)?.min_keepdim(1)?.affine(1.0 - weight, weight)
 }
 
 fn gradients(loss: &Tensor, adapter: &Adapter) -> Result<Vec<Vec<f32>>> {

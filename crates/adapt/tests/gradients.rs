@@ -1,7 +1,7 @@
 //! The gradient of every adapter tensor: peft's, finite differences, and nothing of the frozen base.
 
 use candle_core::{Tensor, Var};
-use lora_edit_adapt::train::flow_loss;
+use lora_edit_adapt::flow_loss;
 use lora_edit_model::flow;
 
 mod support;

@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 
 use candle_core::Tensor;
-use lora_edit_adapt::train::flow_loss;
 use lora_edit_adapt::{
     AdaptError, Adapter, AdapterConfig, Recipe, StepReport, TrainInput, TrainOutcome, TrainState, checkpoint,
     train,

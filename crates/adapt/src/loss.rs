@@ -1,0 +1,50 @@
+//! What a training step learns from, and how far the model is from it.
+
+use candle_core::{Result, Tensor};
+use lora_edit_model::{WanTransformer, flow};
+
+/// What one step learns from; batch size 1 as published, larger ones work.
+#[derive(Clone, Debug)]
+pub struct TrainInput {
+    /// (B, out_channels, F, h, w), normalised: the clip to be learnt.
+    pub latents: Tensor,
+    /// (B, 4 + z, F, h, w): mask (1 = keep), then the latent of what is shown.
+    pub condition: Tensor,
+    /// (B, L, text_dim)
+    pub text: Tensor,
+    /// (B, tokens, image_dim), exactly where the base takes CLIP states.
+    pub image: Option<Tensor>,
+    /// (B, 1, F, h, w) instead of the weights that follow from the mask and the recipe.
+    pub loss_weight: Option<Tensor>,
+}
+
+/// Rectified flow: the mean square of (predicted - true) velocity at noise level `sigma`, a scalar.
+///
+/// Cells that the mask tells to generate count `mask_loss_weight` times; the mean is a weighted one.
+///
+/// # Errors
+/// When the shapes do not fit the model.
+pub fn flow_loss(
+    model: &WanTransformer,
+    input: &TrainInput,
+    noise: &Tensor,
+    sigma: f64,
+    mask_loss_weight: f64,
+) -> Result<Tensor> {
+    let x = Tensor::cat(&[&flow::interpolate(&input.latents, noise, sigma)?, &input.condition], 1)?;
+    let t = Tensor::full(flow::timestep(sigma) as f32, x.dim(0)?, x.device())?;
+    let velocity = model.forward(&x, &t, &input.text, input.image.as_ref())?;
+    let error = (velocity - flow::target(&input.latents, noise)?)?.sqr()?;
+    let weight = match &input.loss_weight {
+        Some(weight) => weight.clone(),
+        None if mask_loss_weight == 1.0 => return error.mean_all(),
+        None => weight_of_mask(&input.condition, mask_loss_weight)?,
+    };
+    let channels = error.dim(1)? as f64;
+    error.broadcast_mul(&weight)?.sum_all()? / (weight.sum_all()? * channels)?
+}
+
+/// (B, 1, F, h, w): `weight` where any frame of the latent cell is to be generated, 1 elsewhere.
+fn weight_of_mask(condition: &Tensor, weight: f64) -> Result<Tensor> {
+    condition.narrow(1, 0, 4)?.min_keepdim(1)?.affine(1.0 - weight, weight)
+}

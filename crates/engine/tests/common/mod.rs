@@ -1,5 +1,5 @@
 //! A workplace for one test: a tiny model, a small shot, a cache, and the real program.
-#![allow(dead_code)] // each test program uses its part
+#![allow(dead_code, clippy::unwrap_used)] // each test program uses its part; a test may stop where it stands
 
 mod tiny_model;
 

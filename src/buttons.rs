@@ -50,18 +50,19 @@ fn one_line(text: &str) -> String {
 fn order(effect: &Effect<'_>, kind: JobKind) -> Result<String> {
     let order = Order::read(effect)?;
     expect_idle(effect, &order.cache)?;
-    let engine = Detached::find(effect.plugin_path().as_deref()).map_err(Error::other)?;
+    let engine = Detached::find().map_err(Error::other)?;
     let model_dir = order.model_dir.as_deref();
     let base = base::find_beside(&order.model, model_dir, engine.folder()).map_err(Error::other)?;
     let ingested = analyse::pull(effect, &order, kind == JobKind::Generate)?;
     warn(effect, &ingested);
     let job = job_for(&ingested, &base, model_dir, order.recipe, order.sampling);
-    remember(effect, &job)?;
     if is_made(&order.cache, &job) {
+        remember(effect, &job)?;
         show_result(effect, &order.cache)?;
         return Ok("done: up to date, nothing to do".to_owned());
     }
     ingested.put(&Store::open(&order.cache).map_err(Error::other)?).map_err(Error::other)?;
+    remember(effect, &job)?;
     start(effect, &engine, &order.cache, &job)
 }
 

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 use lora_edit_shot::JobId;
 use lora_edit_shot::job::{self, Engine, EngineError, JobError};
@@ -18,6 +19,28 @@ const ARCH_FOLDER: &str = if cfg!(target_os = "macos") {
     "Linux-x86-64"
 };
 
+/// Where the host found the plug-in, as it said when it asked for the description: the standard has it
+/// on the descriptor alone.
+static PLUGIN_PATH: OnceLock<PathBuf> = OnceLock::new();
+
+/// Keeps what the host said of the plug-in's place. The first word counts: one library has one place.
+pub fn remember_plugin_path(path: &str) {
+    if !path.is_empty() {
+        PLUGIN_PATH.get_or_init(|| path.into());
+    }
+}
+
+/// The plug-in's place: what the host said, else the file that Linux has mapped.
+fn plugin_path() -> Option<PathBuf> {
+    PLUGIN_PATH.get().cloned().or_else(|| mapped_library(&std::fs::read_to_string("/proc/self/maps").ok()?))
+}
+
+/// The library's path among the lines of a process's memory map: the sixth field, which may hold spaces.
+fn mapped_library(maps: &str) -> Option<PathBuf> {
+    let file = |line: &str| line.find('/').map(|start| PathBuf::from(&line[start..]));
+    maps.lines().filter_map(file).find(|path| path.file_name().is_some_and(|name| name == "LoraEdit.ofx"))
+}
+
 /// The program as a process of its own, which goes on when the host ends.
 #[derive(Clone, Debug)]
 pub struct Detached {
@@ -29,11 +52,12 @@ impl Detached {
     ///
     /// # Errors
     /// [`EngineError::Missing`] with the place where it should have been.
-    pub fn find(plugin_path: Option<&Path>) -> Result<Self, EngineError> {
+    pub fn find() -> Result<Self, EngineError> {
         let named = std::env::var_os(PROGRAM_VARIABLE).filter(|value| !value.is_empty());
         let program = match named {
             Some(program) => program.into(),
-            None => program_folder(plugin_path).join(format!("lora-edit{}", std::env::consts::EXE_SUFFIX)),
+            None => program_folder(plugin_path().as_deref())
+                .join(format!("lora-edit{}", std::env::consts::EXE_SUFFIX)),
         };
         // The program resolves links before it looks beside itself; both must find the same model.
         match program.canonicalize() {
@@ -58,7 +82,7 @@ impl Detached {
 
 /// The folder that plug-in and program share. The standard says that hosts give the bundle's path;
 /// some give the library's.
-pub fn program_folder(plugin_path: Option<&Path>) -> PathBuf {
+fn program_folder(plugin_path: Option<&Path>) -> PathBuf {
     match plugin_path {
         Some(path) if path.extension().is_some_and(|e| e == "ofx") => {
             path.parent().map(Path::to_path_buf).unwrap_or_default()
@@ -118,5 +142,13 @@ mod tests {
         let folder = bundle.join("Contents").join(ARCH_FOLDER);
         assert_eq!(program_folder(Some(&folder.join("LoraEdit.ofx"))), folder);
         assert_eq!(program_folder(Some(bundle)), folder);
+    }
+
+    #[test]
+    fn the_library_is_found_in_the_map_where_the_host_says_nothing() {
+        let maps = "7f00-7f01 r-xp 00000000 08:01 42     /usr/lib/libc.so.6\n\
+                    7f02-7f03 rw-p 00000000 00:00 0 \n\
+                    7f04-7f05 r-xp 00000000 08:01 43     /my ofx/LoraEdit.ofx\n";
+        assert_eq!(mapped_library(maps), Some("/my ofx/LoraEdit.ofx".into()));
     }
 }

@@ -29,6 +29,7 @@ impl ofx::Plugin for LoraEdit {
     type Instance = Node;
 
     fn describe(_host: &Host, effect: &EffectDescriptor<'_>) -> ofx::Result<()> {
+        engine::remember_plugin_path(&effect.props().string(c"OfxPluginPropFilePath", 0).unwrap_or_default());
         describe::effect(effect);
         Ok(())
     }

@@ -100,7 +100,8 @@ impl Stage {
 
     /// Does what an engine does at the end of the node's job.
     pub fn finish(&self, node: &Instance) {
-        let id = JobId::parse(&text(node, "jobId")).expect("a job was started");
+        let id =
+            JobId::parse(&text(node, "jobId")).unwrap_or_else(|_| panic!("no job: {}", text(node, "status")));
         let job = Job::read(self.cache.path(), &id).unwrap();
         self.put_result(&job);
         EventLog::start(self.cache.path(), &id).unwrap().write(&Event::Done { seconds: 2.0 }).unwrap();

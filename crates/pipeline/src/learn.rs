@@ -169,7 +169,14 @@ fn run(
         }
         if failed.is_some() || (stop && !last) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let outcome = train(&base.transformer, adapter, recipe, state, |step| Ok(inputs[step % inputs.len()].clone()), on_step)?;
+    let outcome = train(
+        &base.transformer,
+        adapter,
+        recipe,
+        state,
+        |step| Ok(inputs[step % inputs.len()].clone()),
+        on_step,
+    )?;
     failed.map_or(Ok(outcome), Err)
 }
 

@@ -51,17 +51,18 @@ pub fn json(value: &impl serde::Serialize) {
 fn show(bar: &ProgressBar, event: &Event) {
     match event {
         Event::Stage { name } => {
-            bar.reset();
             bar.set_style(style(BUSY));
             bar.set_prefix(name.clone());
+            bar.reset_elapsed();
             bar.enable_steady_tick(std::time::Duration::from_millis(250));
         }
+        // The style comes last: each call draws, and what it does not show yet cannot flicker.
         Event::Step { step, of, loss, seconds_left, .. } => {
             bar.disable_steady_tick();
-            bar.set_style(style(BAR));
             bar.set_length(*of as u64);
-            bar.set_message(details(*loss, *seconds_left));
             bar.set_position(*step as u64);
+            bar.set_message(details(*loss, *seconds_left));
+            bar.set_style(style(BAR));
         }
         Event::Done { .. } | Event::Failed { .. } | Event::Stopped { .. } => bar.finish_and_clear(),
         Event::Started { .. } | Event::Preview { .. } => {}

@@ -46,10 +46,18 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Reads the shot and starts a job, unless what it would make is there. Returns the status.
+/// Orders a job; one that fails leaves the node without a job, so that Refresh goes on showing why.
 fn order(effect: &Effect<'_>, kind: JobKind) -> Result<String> {
+    expect_idle(effect, &settings::cache(effect)?)?;
+    place(effect, kind).or_else(|error| {
+        effect.set(params::JOB_ID.name, "")?;
+        Err(error)
+    })
+}
+
+/// Reads the shot and starts a job, unless what it would make is there. Returns the status.
+fn place(effect: &Effect<'_>, kind: JobKind) -> Result<String> {
     let order = Order::read(effect)?;
-    expect_idle(effect, &order.cache)?;
     let engine = Detached::find().map_err(Error::other)?;
     let model_dir = order.model_dir.as_deref();
     let base = base::find_beside(&order.model, model_dir, engine.folder()).map_err(Error::other)?;
@@ -122,7 +130,7 @@ fn start(effect: &Effect<'_>, engine: &Detached, cache: &Path, job: &Job) -> Res
 
 fn stop(effect: &Effect<'_>) -> Result<String> {
     let cache = settings::cache(effect)?;
-    let Some((id, _)) = last_job(effect, &cache)? else { return Ok("no job to stop".to_owned()) };
+    let Some((id, _)) = last_job(effect, &cache)? else { return without_job(effect) };
     let state = JobStatus::read(&cache, &id).map_err(Error::other)?;
     if !is_at_work(&cache, &id, &state) {
         return refresh(effect);
@@ -134,15 +142,15 @@ fn stop(effect: &Effect<'_>) -> Result<String> {
 fn refresh(effect: &Effect<'_>) -> Result<String> {
     let cache = settings::cache(effect)?;
     show_result(effect, &cache)?;
-    let Some((id, kind)) = last_job(effect, &cache)? else {
-        return Ok("no job yet: press Generate".to_owned());
-    };
+    let Some((id, kind)) = last_job(effect, &cache)? else { return without_job(effect) };
     let state = JobStatus::read(&cache, &id).map_err(Error::other)?;
-    match state.state {
-        JobState::Absent => Ok("no job yet: press Generate".to_owned()),
-        JobState::Waiting if !is_at_work(&cache, &id, &state) => Ok("not started: press Generate".to_owned()),
-        _ => Ok(status::line(&state, kind)),
-    }
+    Ok(status::line(&state, kind))
+}
+
+/// Why the last order failed stays readable.
+fn without_job(effect: &Effect<'_>) -> Result<String> {
+    let said = settings::text(effect, &params::STATUS)?;
+    Ok(if said.is_empty() { "no job yet: press Generate".to_owned() } else { said })
 }
 
 /// The node's last job, as far as the store knows it.

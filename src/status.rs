@@ -25,8 +25,12 @@ pub fn button(kind: JobKind) -> &'static str {
 fn verb(status: &JobStatus) -> &str {
     match status.stage.as_deref() {
         None => "starting",
+        Some("load") => "loading the model",
+        Some("encode") => "encoding",
         Some("train") => "training",
-        Some("sample" | "generate") => "generating",
+        Some("sample") => "generating",
+        Some("decode") => "decoding",
+        Some("write") => "writing",
         Some(other) => other,
     }
 }

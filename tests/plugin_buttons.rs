@@ -22,6 +22,7 @@ fn expect_failure(stage: &Stage, button: &str, words: &[&str], change: impl FnOn
         .any(|m| m.kind == MessageKind::Error && status.ends_with(&m.text) && !m.text.contains('\n'));
     assert!(told, "{said:?}");
     assert_eq!(text(&node, "jobId"), "", "nothing was started");
+    assert_eq!(press(&node, "refresh"), status, "the reason stays readable");
     assert!(leftovers(stage.cache.path()).is_empty());
     stage.expect_no_violations();
 }
@@ -138,8 +139,18 @@ fn cancelling_starts_nothing() {
 fn buttons_without_a_job_say_so() {
     let stage = Stage::new();
     let node = stage.node();
-    assert!(press(&node, "stop").contains("no job"));
+    assert!(press(&node, "stop").contains("no job yet"));
     assert!(press(&node, "refresh").contains("no job yet"));
+}
+
+#[test]
+fn an_order_that_fails_after_a_job_was_done_does_not_look_done() {
+    let stage = Stage::new();
+    let node = stage.finished_node();
+    assert!(press(&node, "refresh").contains("done in"));
+    let _status = node.connect("Edited", None).unwrap();
+    assert!(press(&node, "generate").starts_with("failed: Edited"));
+    assert!(press(&node, "refresh").starts_with("failed: Edited"));
 }
 
 #[test]

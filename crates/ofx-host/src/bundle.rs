@@ -62,7 +62,7 @@ mod tests {
         let file = inside.join("Gain.ofx");
         std::fs::write(&file, "").unwrap();
         for path in [folder.path(), &bundle, &file] {
-            assert_eq!(binaries(path), [file.clone()]);
+            assert_eq!(binaries(path), std::slice::from_ref(&file));
         }
     }
 }

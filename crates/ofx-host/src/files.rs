@@ -136,8 +136,8 @@ fn write_exr(path: &Path, image: &Image, format: (usize, usize)) -> Result<(), S
         ex::AnyChannel::new(name, ex::FlatSamples::F32(plane.map(|pixel| pixel[index]).collect()))
     });
     let size = (image.bounds.width(), image.bounds.height());
-    let mut attributes = ex::LayerAttributes::default();
-    attributes.layer_position = ex::Vec2(image.bounds.x1, format.1 as i32 - image.bounds.y2);
+    let layer_position = ex::Vec2(image.bounds.x1, format.1 as i32 - image.bounds.y2);
+    let attributes = ex::LayerAttributes { layer_position, ..ex::LayerAttributes::default() };
     let encoding = ex::Encoding { compression: ex::Compression::ZIP16, ..ex::Encoding::default() };
     let layer = ex::Layer::new(size, attributes, encoding, ex::AnyChannels::sort(channels.collect()));
     let mut file = ex::Image::from_layer(layer);

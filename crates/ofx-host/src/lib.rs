@@ -8,6 +8,7 @@
 mod buffer;
 pub mod bundle;
 mod clip;
+mod creation;
 mod effect;
 pub mod files;
 mod handle;
@@ -39,7 +40,7 @@ pub use param::{Key, ParamValue};
 pub use param_kind::ParamKind;
 pub use plugin::{EntryPoints, LoadError, Plugin};
 pub use render::{RenderOptions, Rendered};
-pub use scope::{Action, Reason};
+pub use scope::{Action, Announced, Reason};
 pub use script::{Report, Script};
 pub use session::{Listener, Message, MessageKind, Notice, Rule, Session, Violation};
 pub use source::{FrameSource, Frames, Input, Outside, SourceError};

@@ -217,12 +217,12 @@ impl Instance {
         Ok(Some((clip, answers.first::<f64>(kOfxPropTime))))
     }
 
-    /// The closed ranges of frames the plug-in asks for to render a time, by clip.
+    /// The closed ranges of times the plug-in asks for to render a time, by clip.
     ///
     /// # Errors
     /// Where the plug-in fails.
-    pub fn frames_needed(&self, time: f64) -> Result<Vec<(String, Vec<(f64, f64)>)>, InstanceError> {
-        Ok(frames_needed(&self.effect, time)?.into_iter().collect())
+    pub fn frames_needed(&self, time: f64) -> Result<Announced, InstanceError> {
+        frames_needed(&self.effect, time)
     }
 }
 

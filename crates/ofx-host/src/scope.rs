@@ -120,7 +120,7 @@ impl Reason {
 }
 
 /// Times announced by GetFramesNeeded, by clip, as closed ranges.
-pub(crate) type Announced = BTreeMap<String, Vec<(f64, f64)>>;
+pub type Announced = BTreeMap<String, Vec<(f64, f64)>>;
 
 /// One action on its way; shared with the threads the plug-in spawns through the suite.
 pub(crate) struct Scope {

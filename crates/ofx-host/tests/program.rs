@@ -1,4 +1,5 @@
 //! The program `ofx-run`: what it exits with.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::Path;
 use std::process::{Command, Output};

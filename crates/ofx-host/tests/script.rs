@@ -1,4 +1,5 @@
 //! Scripts over image sequences, with a plug-in made with crate `ofx` in the same process.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_int};

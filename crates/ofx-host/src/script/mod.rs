@@ -7,6 +7,7 @@ mod run;
 mod step;
 mod value;
 mod variables;
+mod verbs;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use crate::sequence::Pattern;
 use crate::source::{Input, Outside, SourceError};
 
 pub use report::{FrameReport, Report, StepReport};
-pub use run::RunOptions;
+pub use run::{RunOptions, StepListener};
 pub use step::Step;
 
 /// What is wrong with a script as it is written.

@@ -187,6 +187,9 @@ impl Step {
     /// Reads a step.
     pub(super) fn parse(value: Value) -> Result<Self, String> {
         let mut written: Written = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        if written.wait.as_ref().is_some_and(|wait| wait.contains.is_none() && wait.equals.is_none()) {
+            return Err("wait for what? Give it contains or equals".to_owned());
+        }
         let expect_status = written.expect_status.take().map(|names| statuses(&names)).transpose()?;
         Ok(Self {
             name: written.name.take(),

@@ -227,8 +227,8 @@ unsafe fn collected(
     Ok(match shape {
         // SAFETY: by the caller's promise.
         Shape::Ints(count) => ParamValue::Ints(unsafe { std::slice::from_raw_parts(ints, count) }.to_vec()),
-        // SAFETY: by the caller's promise.
         Shape::Doubles(count) => {
+            // SAFETY: by the caller's promise.
             ParamValue::Doubles(unsafe { std::slice::from_raw_parts(doubles, count) }.to_vec())
         }
         // SAFETY: by the caller's promise.

@@ -163,8 +163,8 @@ unsafe extern "C" fn set_pointer_n(
     count: c_int,
     value: *const *mut c_void,
 ) -> OfxStatus {
-    // SAFETY: the standard has `count` values there.
     answer(|| {
+        // SAFETY: the standard has `count` values there.
         let list = unsafe { array(value, count) }?;
         write_all(set, name, list.iter().map(|pointer| Address(pointer.expose_provenance())).collect())
     })
@@ -176,8 +176,8 @@ unsafe extern "C" fn set_string_n(
     count: c_int,
     value: *const *const c_char,
 ) -> OfxStatus {
-    // SAFETY: the standard has `count` values there.
     answer(|| {
+        // SAFETY: the standard has `count` values there.
         let list = unsafe { array(value, count) }?;
         write_all(set, name, list.iter().map(|&text| owned(text)).collect::<Result<_, _>>()?)
     })

@@ -1,5 +1,7 @@
 //! The plug-in's library: three exports, no tensor library, small.
 
+#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
+
 mod common;
 
 use object::Object;

@@ -1,5 +1,7 @@
 //! The four buttons: what they write, what they start, and the one line they leave when they cannot.
 
+#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
+
 mod common;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! What hosts are shown: every clip and every row of the table, alike in both contexts.
 
+#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
+
 mod common;
 
 use common::{Stage, number, text};

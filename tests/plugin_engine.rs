@@ -1,5 +1,7 @@
 //! The engine as a process of its own: killed, stopped, or refusing to start, the host goes on.
 
+#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
+
 mod common;
 
 use std::process::Command;

@@ -1,5 +1,7 @@
 //! Rendering from a result in the store: exact plate outside the mask, and nothing done where nothing is due.
 
+#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
+
 mod common;
 
 use common::{

@@ -1,5 +1,5 @@
 //! The plug-in's own library in the strict host, with a small shot, an empty store and a stand-in engine.
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its own part and fails loudly")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

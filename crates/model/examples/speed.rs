@@ -7,14 +7,14 @@ use std::time::Instant;
 use candle_core::{DType, Device, Result, Tensor, Var};
 use lora_edit_model::error::Loaded;
 use lora_edit_model::flow::NoiseStream;
-use lora_edit_model::kernels::keep_candle_from_spinning;
+use lora_edit_model::kernels::settle_threads;
 use lora_edit_model::{LowRank, ModelError, TransformerConfig, VaeConfig, WanTransformer, WanVae, Weights};
 
 const RUNS: usize = 8;
 const RANK: usize = 16;
 
 fn main() -> anyhow::Result<()> {
-    keep_candle_from_spinning();
+    settle_threads();
     let mut random = NoiseStream::new(1);
     transformer(&mut random)?;
     vae(&mut random)

@@ -25,6 +25,8 @@ pub struct TransformerConfig {
     pub out_channels: usize,
     /// Channels of the text states.
     pub text_dim: usize,
+    /// Tokens that callers pad the text to with zeros. Diffusers' files do not say it: published models mean 512.
+    pub text_len: usize,
     /// Size of the sinusoidal time embedding.
     pub freq_dim: usize,
     /// Inner size of the feed-forward layers.
@@ -55,6 +57,7 @@ impl Default for TransformerConfig {
             in_channels: 36,
             out_channels: 16,
             text_dim: 4096,
+            text_len: 512,
             freq_dim: 256,
             ffn_dim: 13824,
             num_layers: 40,

@@ -20,11 +20,11 @@ mod rows;
 #[allow(unsafe_code)] // instructions chosen at run time
 mod simd;
 mod slices;
-#[allow(unsafe_code)] // sets an environment variable
+#[allow(unsafe_code)] // sets environment variables
 mod threads;
 
 pub use attention::attention;
 pub use norm::{layer_norm, rms_norm};
 pub use pointwise::{gated_add, gelu_tanh};
 pub use rotate::rope;
-pub use threads::keep_candle_from_spinning;
+pub use threads::settle_threads;

@@ -1,21 +1,28 @@
-//! Candle's own worker threads, kept from spinning.
+//! How many threads candle works with, settled before it asks.
 
-/// Read once by candle when its first large element-by-element operation starts its threads.
-const THREADS: &str = "CANDLE_NUM_THREADS";
+/// Threads of candle's own pool for sums and products of tensors.
+const OF_CANDLE: &str = "CANDLE_NUM_THREADS";
+/// Threads of matrix products and of the kernels here.
+const OF_RAYON: &str = "RAYON_NUM_THREADS";
 
-/// Makes candle work on sums and products of tensors in the calling thread; call it first in `main`.
+/// Makes candle work on sums and products of tensors in the calling thread, and tells it the number of threads for
+/// everything else; call it first in `main`.
 ///
-/// Candle shares such work with threads that spin while they wait, for it and for each other. At the sizes trained on
-/// a CPU this gains nothing, and where other programs run a training step takes three times as long (measured on two
-/// busy cores: 1.9 s of processor time against 0.54 s). Matrix products and the kernels here keep all their threads.
+/// Candle shares element-by-element work with threads that spin while they wait. At the sizes trained on a CPU this
+/// gains nothing, and where other programs run a training step takes three times as long (measured on two busy
+/// cores: 1.9 s of processor time against 0.54 s). And unless told it counts the cores anew for every matrix product,
+/// by reading `/proc/cpuinfo`, which grows with the machine.
 ///
-/// Does nothing if the user has set the variable, or once other threads run. Says whether the variable is set.
-pub fn keep_candle_from_spinning() -> bool {
-    if std::env::var_os(THREADS).is_none() && is_alone() {
-        // SAFETY: no other thread runs that could read the environment meanwhile.
-        unsafe { std::env::set_var(THREADS, "1") };
+/// Leaves alone what the user has set, and does nothing once other threads run. Says whether both are set.
+pub fn settle_threads() -> bool {
+    let all = std::thread::available_parallelism().map_or(1, usize::from).to_string();
+    for (name, count) in [(OF_CANDLE, "1"), (OF_RAYON, all.as_str())] {
+        if std::env::var_os(name).is_none() && is_alone() {
+            // SAFETY: no other thread runs that could read the environment meanwhile.
+            unsafe { std::env::set_var(name, count) };
+        }
     }
-    std::env::var_os(THREADS).is_some()
+    [OF_CANDLE, OF_RAYON].iter().all(|name| std::env::var_os(name).is_some())
 }
 
 /// Whether this thread is the only one of the process; where that cannot be told, it is not.
@@ -30,8 +37,9 @@ mod tests {
     #[test]
     fn the_environment_is_left_alone_while_threads_run() {
         // The harness runs each test beside its main thread.
-        let before = std::env::var_os(THREADS);
-        assert_eq!(keep_candle_from_spinning(), before.is_some());
-        assert_eq!(std::env::var_os(THREADS), before);
+        let set = || [OF_CANDLE, OF_RAYON].map(std::env::var_os);
+        let before = set();
+        assert_eq!(settle_threads(), before.iter().all(Option::is_some));
+        assert_eq!(set(), before);
     }
 }

@@ -12,14 +12,12 @@ const EXPORTS: [&str; 3] = ["OfxGetNumberOfPlugins", "OfxGetPlugin", "OfxSetHost
 /// A plug-in above this has swallowed something it should not (a tensor library, debug information).
 const SIZE_LIMIT: u64 = 8 << 20;
 
-/// Builds plug-in and engine with cargo's `profile` (`dev` or `release`) and lays out the bundle in
-/// `out_dir`. Returns the bundle's folder.
+/// Lays out the bundle in `out_dir` from what was built. Returns the bundle's folder.
 ///
 /// # Errors
-/// A failed build, missing weights of the embedded model, or a plug-in that breaks a rule of the
-/// bundle: other exports, a tensor library or CUDA among its libraries, too large.
-pub fn bundle(profile: &str, out_dir: &Path) -> Result<PathBuf> {
-    let built = Built::build(profile)?;
+/// Missing weights of the embedded model, or a plug-in that breaks a rule of the bundle: other
+/// exports, a tensor library or CUDA among its libraries, too large.
+pub fn bundle(built: &Built, out_dir: &Path) -> Result<PathBuf> {
     check_plugin(&built.plugin)?;
     let contents = out_dir.join("LoraEdit.ofx.bundle").join("Contents");
     let programs = contents.join(arch_folder());
@@ -32,20 +30,29 @@ pub fn bundle(profile: &str, out_dir: &Path) -> Result<PathBuf> {
     Ok(out_dir.join("LoraEdit.ofx.bundle"))
 }
 
-/// What cargo built: the plug-in's shared library and the engine's program.
-struct Built {
-    plugin: PathBuf,
-    engine: PathBuf,
+/// What cargo built.
+pub struct Built {
+    /// The plug-in's shared library.
+    pub plugin: PathBuf,
+    /// The engine's program, `lora-edit`.
+    pub engine: PathBuf,
+    /// The headless host, `ofx-run`.
+    pub host: PathBuf,
 }
 
 impl Built {
-    fn build(profile: &str) -> Result<Self> {
+    /// Builds with cargo's `profile` (`dev` or `release`): the whole workspace, since a selection of
+    /// packages has other features in its dependencies and would compile half the tree twice.
+    ///
+    /// # Errors
+    /// A failed build.
+    pub fn build(profile: &str) -> Result<Self> {
         let messages = cargo_build(profile)?;
         let plugin = messages.iter().find_map(plugin_file);
-        let engine = messages.iter().find_map(engine_file);
         Ok(Self {
             plugin: plugin.context("cargo built no plug-in library")?,
-            engine: engine.context("cargo built no program lora-edit")?,
+            engine: program(&messages, "lora-edit")?,
+            host: program(&messages, "ofx-run")?,
         })
     }
 }
@@ -54,8 +61,7 @@ impl Built {
 fn cargo_build(profile: &str) -> Result<Vec<serde_json::Value>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--package", "lora-edit-ofx", "--package", "lora-edit-engine"])
-        .args(["--profile", profile, "--message-format", "json-render-diagnostics"])
+        .args(["build", "--workspace", "--profile", profile, "--message-format", "json-render-diagnostics"])
         .current_dir(crate::root())
         .stderr(Stdio::inherit())
         .output()
@@ -76,9 +82,10 @@ fn plugin_file(message: &serde_json::Value) -> Option<PathBuf> {
     files.iter().filter_map(|file| file.as_str()).find(library).map(PathBuf::from)
 }
 
-fn engine_file(message: &serde_json::Value) -> Option<PathBuf> {
-    let is_engine = message["target"]["name"] == "lora-edit";
-    message["executable"].as_str().filter(|_| is_engine).map(PathBuf::from)
+fn program(messages: &[serde_json::Value], name: &str) -> Result<PathBuf> {
+    let built = messages.iter().filter(|message| message["target"]["name"] == name);
+    let path = built.filter_map(|message| message["executable"].as_str()).next();
+    path.map(PathBuf::from).with_context(|| format!("cargo built no program {name}"))
 }
 
 /// The standard's name of the folder that holds this machine's programs.

@@ -20,6 +20,14 @@ struct Cli {
 enum Task {
     /// Render a procedural shot with known truth, edit it through the real bundle, measure the result
     Demo(demo::Options),
+    /// Render the demo's shot alone: source, mask, painted frame and truth as EXR sequences
+    Shot {
+        /// Folder that receives the frames
+        folder: PathBuf,
+        /// Number of frames
+        #[arg(long, default_value_t = 17)]
+        frames: usize,
+    },
     /// Build LoraEdit.ofx.bundle
     Bundle {
         /// Cargo profile to build with
@@ -41,8 +49,9 @@ fn main() -> anyhow::Result<()> {
     std::env::set_current_dir(root())?;
     match Cli::parse().task {
         Task::Demo(options) => demo::run(&options),
+        Task::Shot { folder, frames } => demo::shot(&folder, frames),
         Task::Bundle { profile, out } => {
-            let bundle = bundle::bundle(&profile, &out)?;
+            let bundle = bundle::bundle(&bundle::Built::build(&profile)?, &out)?;
             println!("{}", bundle.display());
             Ok(())
         }
@@ -52,6 +61,7 @@ fn main() -> anyhow::Result<()> {
 
 /// The repository's root: the folder above this package's, as cargo says it when it runs us.
 fn root() -> PathBuf {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("xtask"), PathBuf::from);
+    let package =
+        std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("xtask"), PathBuf::from);
     package.parent().map_or_else(|| PathBuf::from("."), PathBuf::from)
 }

@@ -7,13 +7,13 @@ mod scene;
 mod shot;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::bundle::Built;
 use measure::Figures;
 
 /// What the demo's command line can change.
@@ -53,17 +53,18 @@ impl Options {
 /// Builds, renders, runs, measures; fails when the plate outside the mask is not the plate's own bits.
 pub fn run(options: &Options) -> Result<()> {
     let out = emptied(&options.out)?;
-    let bundle = crate::bundle::bundle(&options.profile, &out.join("bundle"))?;
-    let host = built_host(&options.profile)?;
+    let built = Built::build(&options.profile)?;
+    let bundle = crate::bundle::bundle(&built, &out.join("bundle"))?;
 
     let clock = Instant::now();
     let shot = shot::DemoShot::render(&out.join("shot"), options.frames())?;
-    let stage = host::Stage { bundle: &bundle, host: &host, out: &out, shot: &shot, options };
+    let stage = host::Stage { bundle: &bundle, host: &built.host, out: &out, shot: &shot, options };
     let runs = stage.play()?;
     let frames = measure::read(&shot, &runs.result, &runs.without_lora)?;
     let figures = measure::figures(&frames)?;
     picture::contact_sheet(&frames, &figures)?.write_png(&out.join("contact.png"))?;
-    std::fs::copy(runs.result_folder.join("loss.png"), out.join("loss.png")).context("the result's loss.png")?;
+    std::fs::copy(runs.result_folder.join("loss.png"), out.join("loss.png"))
+        .context("the result's loss.png")?;
 
     let qc: Value = serde_json::from_slice(&std::fs::read(runs.result_folder.join("qc.json"))?)?;
     let report = report(&figures, &qc, clock.elapsed().as_secs_f64());
@@ -73,6 +74,11 @@ pub fn run(options: &Options) -> Result<()> {
     println!("        {}", out.join("loss.png").display());
     ensure!(figures.outside == 0.0, "the plate changed outside the mask by {}", figures.outside);
     Ok(())
+}
+
+/// Renders the demo's shot into `folder` and nothing else.
+pub fn shot(folder: &Path, frames: usize) -> Result<()> {
+    shot::DemoShot::render(folder, frames).map(drop)
 }
 
 fn report(figures: &Figures, qc: &Value, total_seconds: f64) -> Value {
@@ -97,14 +103,4 @@ fn emptied(folder: &Path) -> Result<PathBuf> {
     }
     std::fs::create_dir_all(folder)?;
     Ok(folder.canonicalize()?)
-}
-
-/// Builds `ofx-run` and says where it lies.
-fn built_host(profile: &str) -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo).args(["build", "--profile", profile, "-p", "ofx-host"]).status()?;
-    ensure!(status.success(), "ofx-run does not build");
-    let folder = std::env::current_exe()?.parent().context("a program lies in a folder")?.to_owned();
-    let folder = if profile == "dev" { folder } else { folder.with_file_name(profile) };
-    Ok(folder.join(format!("ofx-run{}", std::env::consts::EXE_SUFFIX)))
 }

@@ -7,7 +7,7 @@ use lora_edit_shot::Frame;
 pub const SIZE: [usize; 2] = [320, 192];
 /// Sub-samples per pixel and axis: enough that edges and mask are antialiased alike.
 const SUPERSAMPLE: usize = 3;
-const RADIUS: f32 = 40.0;
+const RADIUS: f32 = 52.0;
 
 /// One instant of the shot, everything in display-like sRGB code values.
 pub struct Instant {
@@ -31,9 +31,9 @@ impl Pose {
     fn at(u: f32) -> Self {
         let ease = u * u * (3.0 - 2.0 * u);
         Self {
-            centre: [100.0 + 112.0 * u, 112.0 - 30.0 * ease + 8.0 * (u * 6.0).sin()],
-            angle: 1.1 * u,
-            scale: 1.0 + 0.12 * u,
+            centre: [112.0 + 84.0 * u, 108.0 - 24.0 * ease + 5.0 * (u * 6.0).sin()],
+            angle: 0.9 * u,
+            scale: 1.0 + 0.08 * u,
         }
     }
 
@@ -111,7 +111,7 @@ fn badge([x, y]: [f32; 2], edited: bool) -> [f32; 3] {
     if x.hypot(y) > 0.86 {
         return mix([0.12, 0.12, 0.15], [0.28, 0.27, 0.30], grain);
     }
-    if (-0.18..0.18).contains(&y) {
+    if (-0.24..0.24).contains(&y) {
         return if edited { [0.97, 0.93, 0.30] } else { [0.20, 0.33, 0.24] };
     }
     if y < 0.0 {
@@ -128,7 +128,9 @@ fn mix(a: [f32; 3], b: [f32; 3], t: f32) -> [f32; 3] {
 
 /// Three octaves of value noise, about 0..1.
 fn fractal(x: f32, y: f32, seed: u32) -> f32 {
-    (0..3u32).map(|o| value_noise(x * (1 << o) as f32, y * (1 << o) as f32, seed + o) * 0.57 / (1 << o) as f32).sum()
+    (0..3u32)
+        .map(|o| value_noise(x * (1 << o) as f32, y * (1 << o) as f32, seed + o) * 0.57 / (1 << o) as f32)
+        .sum()
 }
 
 fn value_noise(x: f32, y: f32, seed: u32) -> f32 {
@@ -143,7 +145,9 @@ fn value_noise(x: f32, y: f32, seed: u32) -> f32 {
 
 /// A value in 0..1 that depends on the lattice point alone (integer mixing by odd multipliers).
 fn lattice(x: i32, y: i32, seed: u32) -> f32 {
-    let mut h = (x as u32).wrapping_mul(0x8da6_b343) ^ (y as u32).wrapping_mul(0xd816_3841) ^ seed.wrapping_mul(0xcb1a_b31f);
+    let mut h = (x as u32).wrapping_mul(0x8da6_b343)
+        ^ (y as u32).wrapping_mul(0xd816_3841)
+        ^ seed.wrapping_mul(0xcb1a_b31f);
     h = (h ^ (h >> 15)).wrapping_mul(0x2c1b_3c6d);
     h = (h ^ (h >> 12)).wrapping_mul(0x297a_2d39);
     ((h ^ (h >> 15)) >> 8) as f32 / (1u32 << 24) as f32
@@ -170,7 +174,7 @@ mod tests {
     #[test]
     fn the_badge_moves_and_turns() {
         let (first, last) = (Pose::at(0.0), Pose::at(1.0));
-        assert!(last.centre[0] - first.centre[0] > 2.0 * RADIUS);
-        assert!(last.angle - first.angle > 1.0);
+        assert!(last.centre[0] - first.centre[0] > 1.5 * RADIUS);
+        assert!(last.angle - first.angle > 0.75);
     }
 }

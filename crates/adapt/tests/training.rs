@@ -1,11 +1,12 @@
 //! The training loop on a tiny transformer: it learns, repeats itself exactly, resumes exactly, stops and complains.
+#![allow(clippy::unwrap_used)] // tests
 
 use std::ops::ControlFlow;
 
 use candle_core::Tensor;
 use lora_edit_adapt::{
     AdaptError, Adapter, AdapterConfig, Recipe, StepReport, TrainInput, TrainOutcome, TrainState, checkpoint,
-    train,
+    flow_loss, train,
 };
 use lora_edit_model::{WanTransformer, flow};
 

@@ -2,6 +2,7 @@
 
 use candle_core::{Result, Tensor, bail};
 
+use crate::kernels::adapted::{self, adapted_linear};
 use crate::kernels::frozen::frozen_linear;
 
 /// A frozen linear layer that adapters may hang low-rank pairs on.
@@ -56,8 +57,14 @@ impl Linear {
     /// # Errors
     /// When `x` has another last dimension, type or device.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = frozen_linear(x, &self.weight, self.bias.as_ref())?;
-        self.low_rank.iter().try_fold(y, |y, pair| y + pair.forward(x)?)
+        let (weight, bias) = (&self.weight, self.bias.as_ref());
+        let (y, others) = match self.low_rank.split_first() {
+            Some((LowRank { a, b, scale }, others)) if adapted::fits([x, weight, a, b], bias) => {
+                (adapted_linear(x, weight, bias, (a, b, *scale))?, others)
+            }
+            _ => (frozen_linear(x, weight, bias)?, &self.low_rank[..]),
+        };
+        others.iter().try_fold(y, |y, pair| y + pair.forward(x)?)
     }
 
     /// The same layer with its low-rank pairs added into a new weight: faster to apply, not trainable.
@@ -159,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn bias_is_added_in_parallel_too() {
+    fn bias_is_added_to_every_row() {
         let layer = layer(3, 70);
         let x = numbers(&[1500, 3], 0.0);
         assert!(difference(&layer.forward(&x).unwrap(), &plain(&layer, &x)) < 1e-12);
@@ -249,6 +256,48 @@ mod tests {
         assert!(kept.into_iter().all(|dims| dims != [8, 5] && dims != [2, 4, 5]));
     }
 
+    /// In f32 the pair and the base are one kernel; in f64, as above, they are candle's operations.
+    #[test]
+    fn the_kernel_equals_the_composed_operations() {
+        for (batch, rank, scale) in [(vec![2, 4], 3, 0.5), (vec![1], 1, -2.0), (vec![3, 2, 11], 16, 1.0)] {
+            let (composed, a, b) = with_pair(layer(5, 7), rank, scale);
+            let x = Var::from_tensor(&numbers(&[&batch[..], &[5]].concat(), 0.0)).unwrap();
+            let narrow = |t: &Tensor| Var::from_tensor(&t.to_dtype(DType::F32).unwrap()).unwrap();
+            let (x32, a32, b32) = (narrow(&x), narrow(&a), narrow(&b));
+            let bias = narrow(composed.bias.as_ref().unwrap()).into_inner();
+            let mut kernel = Linear::new(narrow(&composed.weight).into_inner(), Some(bias)).unwrap();
+            let shared = |var: &Var| var.as_tensor().clone();
+            kernel.low_rank.push(LowRank { a: shared(&a32), b: shared(&b32), scale });
+            assert!(adapted::fits([&x32, &kernel.weight, &a32, &b32], kernel.bias.as_ref()));
+
+            let expected = composed.forward(&x).unwrap();
+            let found = kernel.forward(&x32).unwrap().to_dtype(DType::F64).unwrap();
+            assert!(difference(&found, &expected) < 1e-5, "{batch:?}");
+            let expected = loss(&expected).backward().unwrap();
+            let found = loss(&found).backward().unwrap();
+            for (name, var, var32) in [("x", &x, &x32), ("a", &a, &a32), ("b", &b, &b32)] {
+                let expected = expected.get(var).unwrap();
+                let found = found.get(var32).unwrap().to_dtype(DType::F64).unwrap();
+                let size = difference(expected, &expected.zeros_like().unwrap());
+                assert!(difference(&found, expected) < 1e-5 * size, "{name} {batch:?}");
+            }
+            let kept = found.get_ids().filter_map(|&id| found.get_id(id)).map(|g| g.dims());
+            assert!(kept.into_iter().all(|dims| dims != kernel.weight.dims()));
+        }
+    }
+
+    #[test]
+    fn the_kernel_computes_only_gradients_that_are_needed() {
+        let narrow = |t: &Tensor| t.to_dtype(DType::F32).unwrap();
+        let mut layer = Linear::new(narrow(&numbers(&[7, 5], 0.1)), None).unwrap();
+        let a = Var::from_tensor(&narrow(&numbers(&[3, 5], 0.3))).unwrap();
+        let b = narrow(&numbers(&[7, 3], 0.4));
+        layer.low_rank.push(LowRank { a: a.as_tensor().clone(), b: b.clone(), scale: 1.0 });
+        let x = narrow(&numbers(&[4, 5], 0.0));
+        let gradients = layer.forward(&x).unwrap().sum_all().unwrap().backward().unwrap();
+        assert!(gradients.get(&a).is_some() && gradients.get(&x).is_none() && gradients.get(&b).is_none());
+    }
+
     #[test]
     fn the_weight_is_shared_not_copied() {
         let weight = numbers(&[7, 5], 0.1);
@@ -267,6 +316,17 @@ mod tests {
         adapted.low_rank[0].b = adapted.low_rank[0].b.zeros_like().unwrap();
         let x = numbers(&[4, 5], 0.0);
         assert_eq!(difference(&adapted.forward(&x).unwrap(), &layer(5, 7).forward(&x).unwrap()), 0.0);
+
+        // In f32 by the kernel, with more rows than one thread takes.
+        let narrow = |t: &Tensor| t.to_dtype(DType::F32).unwrap();
+        let layer =
+            Linear::new(narrow(&numbers(&[96, 200], 0.1)), Some(narrow(&numbers(&[96], 0.2)))).unwrap();
+        let mut adapted = layer.clone();
+        let (a, b) =
+            (narrow(&numbers(&[3, 200], 0.3)), narrow(&numbers(&[96, 3], 0.0)).zeros_like().unwrap());
+        adapted.low_rank.push(LowRank { a, b, scale: 2.0 });
+        let x = narrow(&numbers(&[301, 200], 0.0));
+        assert_eq!(difference(&adapted.forward(&x).unwrap(), &layer.forward(&x).unwrap()), 0.0);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! What the tests share: the fixtures, a tiny transformer and a sample for it.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)] // each test file uses a part
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -3,6 +3,7 @@
 //! Each runs on f32 tensors on the CPU; other types and devices take [`mod@reference`], which is also what the kernels
 //! are tested against.
 
+pub(crate) mod adapted;
 mod attention;
 pub(crate) mod channel_norm;
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use lora_edit_shot::ingest::{Ingest, IngestSettings, Ingested, MaskOptions, MaskPass, ModelGeometry};
 use lora_edit_shot::{Frame, FrameRange};
-use ofx::{Clip, Effect, Error, Field, Image, Progress, Result};
+use ofx::{Clip, Effect, Error, Field, Progress, Result};
 
 use crate::describe::{EDITED, MASK, SOURCE};
-use crate::frames::{self, Raster};
+use crate::frames::{HostFrame, MaskReader, Raster};
 use crate::settings::Order;
 
 /// Reads the shot that `order` names, and its painted frames if `with_edit`.
@@ -60,7 +60,7 @@ impl<'a> Pull<'a> {
             false => None,
         };
         let first = order.frames.first().ok_or_else(|| Error::failed("the frame range holds no frame"))?;
-        let raster = Raster::of(&full_scale(fetch(&source, first)?)?);
+        let raster = full_scale(&source, first)?.raster();
         let passes = if mask.is_some() { 2 } else { 1 };
         let bar = effect.progress("LoRA-Edit reads the shot", "org.lora-edit.analyse");
         let steps = Steps { bar, done: 0, of: order.frames.len() * passes };
@@ -103,9 +103,9 @@ impl<'a> Pull<'a> {
     /// The soft mask over the source's full frame, inverted already; none where none is to be applied.
     fn mask_at(&self, frame: i32) -> Result<Option<Frame>> {
         let Some(clip) = &self.mask else { return Ok(None) };
-        let image = full_scale(fetch(clip, frame)?)?;
-        self.expect_mask_place(frame, Raster::of(&image))?;
-        Ok(Some(frames::mask(Some(&image), self.raster, self.order.mask)))
+        let mask = full_scale(clip, frame)?;
+        self.expect_mask_place(frame, mask.raster())?;
+        Ok(Some(MaskReader::new(Some(&mask), self.raster, self.order.mask).frame()))
     }
 
     /// A roto's image may be its bounding box alone, but one that starts where the plate does and ends
@@ -126,11 +126,10 @@ impl<'a> Pull<'a> {
     }
 
     fn picture(&self, clip: &Clip<'_>, frame: i32) -> Result<Frame> {
-        let image = full_scale(fetch(clip, frame)?)?;
-        let raster = Raster::of(&image);
-        match raster == self.raster {
-            true => Ok(frames::picture(&image, raster)),
-            false => Err(size_mismatch(clip.name(), frame, raster, self.raster)),
+        let found = full_scale(clip, frame)?;
+        match found.raster() == self.raster {
+            true => Ok(found.picture()),
+            false => Err(size_mismatch(clip.name(), frame, found.raster(), self.raster)),
         }
     }
 }
@@ -148,16 +147,14 @@ fn whole_frames(source: &Clip<'_>) -> Result<()> {
     }
 }
 
-/// An absent frame is black and transparent to a render; trained on, it would spoil the shot.
-fn fetch<'a>(clip: &Clip<'a>, frame: i32) -> Result<Image<'a>> {
+/// A frame to learn from. An absent one is black and transparent to a render; trained on, it would spoil
+/// the shot, and so would the few pixels of a proxy.
+fn full_scale<'a>(clip: &Clip<'a>, frame: i32) -> Result<HostFrame<'a>> {
     let named = |why: String| Error::failed(format!("{} has no frame {frame}{why}", clip.name()));
-    let image = clip.image(f64::from(frame)).map_err(|error| named(format!(": {error}")))?;
-    image.ok_or_else(|| named(String::new()))
-}
-
-fn full_scale(image: Image<'_>) -> Result<Image<'_>> {
-    match image.scale() {
-        [1.0, 1.0] => Ok(image),
+    let found = HostFrame::fetch(clip, f64::from(frame)).map_err(|error| named(format!(": {error}")))?;
+    let found = found.ok_or_else(|| named(String::new()))?;
+    match found.scale() {
+        [1.0, 1.0] => Ok(found),
         [x, _] => {
             Err(format!("the host is at proxy scale {x}: switch proxy mode off, then press again").into())
         }

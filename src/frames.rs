@@ -1,13 +1,13 @@
 //! Host images and frames: the one place where the two meet, and where rows turn upside down.
 //!
 //! OpenFX counts rows from the bottom, a [`Frame`] from the top. A [`Raster`] is where a clip's full
-//! frame lies in the host's pixel coordinates; everything here is said relative to one.
+//! frame lies in the host's pixel coordinates; rows and columns are said relative to one.
 
 use std::fmt;
 
 use lora_edit_shot::colour::unpremultiply;
 use lora_edit_shot::{Frame, Rect};
-use ofx::{Components, Image, Premultiplication, RectI};
+use ofx::{Clip, Components, Effect, Image, ImageMut, Premultiplication, RectI, Result};
 
 use crate::settings::MaskUse;
 
@@ -16,11 +16,6 @@ use crate::settings::MaskUse;
 pub struct Raster(RectI);
 
 impl Raster {
-    /// The full frame of an image: its region of definition.
-    pub fn of(image: &Image<'_>) -> Self {
-        Self(image.region_of_definition())
-    }
-
     /// Width and height in pixels.
     pub fn size(self) -> [u32; 2] {
         [self.0.width() as u32, self.0.height() as u32]
@@ -38,12 +33,12 @@ impl Raster {
     }
 
     /// The host's column of the frame's column `x`.
-    pub fn host_x(self, x: i32) -> i32 {
+    fn host_x(self, x: i32) -> i32 {
         self.0.x1 + x
     }
 
     /// The host's row of the frame's row `y`.
-    pub fn host_y(self, y: i32) -> i32 {
+    fn host_y(self, y: i32) -> i32 {
         self.0.y2 - 1 - y
     }
 }
@@ -60,34 +55,108 @@ impl fmt::Display for Raster {
     }
 }
 
-/// The whole frame as RGBA, colours divided by alpha where the clip is premultiplied. Pixels that the
-/// image does not hold are black and transparent.
-pub fn picture(image: &Image<'_>, raster: Raster) -> Frame {
-    let [width, height] = raster.size().map(|side| side as usize);
-    let mut frame = Frame::new(width, height, 4);
-    for y in 0..height {
-        image.read_row(raster.host_y(y as i32), raster.host_x(0), frame.row_mut(y));
-    }
-    if image.premultiplication() == Premultiplication::Premultiplied {
-        unpremultiply(&mut frame);
-    }
-    frame
+/// A clip's image at a time, over the raster of its full frame.
+pub struct HostFrame<'a> {
+    image: Image<'a>,
+    raster: Raster,
 }
 
-/// The whole mask, one channel. Without an image, or with the mask switched off, all is inside.
-pub fn mask(image: Option<&Image<'_>>, raster: Raster, how: MaskUse) -> Frame {
-    let [width, height] = raster.size().map(|side| side as usize);
-    let mut frame = Frame::new(width, height, 1);
-    let mut reader = MaskReader::new(image, raster, how);
-    for y in 0..height {
-        reader.row(y as i32, 0, frame.row_mut(y));
+impl<'a> HostFrame<'a> {
+    /// Fetches a clip's frame; none where the host has no pixels for it.
+    ///
+    /// # Errors
+    /// An image whose description makes no sense.
+    pub fn fetch(clip: &Clip<'a>, time: f64) -> Result<Option<Self>> {
+        let image = clip.image(time)?;
+        Ok(image.map(|image| Self { raster: Raster(image.region_of_definition()), image }))
     }
-    frame
+
+    /// Where its full frame lies.
+    pub fn raster(&self) -> Raster {
+        self.raster
+    }
+
+    /// Its scale against full size, in x and y: below 1 for a proxy.
+    pub fn scale(&self) -> [f64; 2] {
+        self.image.scale()
+    }
+
+    /// The whole frame as RGBA, colours divided by alpha where the clip is premultiplied. Pixels that the
+    /// image does not hold are black and transparent.
+    pub fn picture(&self) -> Frame {
+        let [width, height] = self.raster.size().map(|side| side as usize);
+        let mut frame = Frame::new(width, height, 4);
+        for y in 0..height {
+            self.read_row(self.raster, y as i32, 0, frame.row_mut(y));
+        }
+        if self.is_premultiplied() {
+            unpremultiply(&mut frame);
+        }
+        frame
+    }
+
+    /// As RGBA, the pixels from column `x` of row `y` of the frame over `raster` on.
+    pub fn read_row(&self, raster: Raster, y: i32, x: i32, rgba: &mut [f32]) {
+        self.image.read_row(raster.host_y(y), raster.host_x(x), rgba);
+    }
+
+    /// Multiplies a picture that lies at `place` in the frame by this image's alpha, if that is
+    /// premultiplied. A plate without alpha (all 0, as Nuke hands over an RGB file) is opaque.
+    pub fn premultiply(&self, picture: &mut Frame, place: Rect) {
+        if !self.is_premultiplied() {
+            return;
+        }
+        let alpha = self.alpha(place);
+        if alpha.iter().all(|&alpha| alpha == 0.0) {
+            return;
+        }
+        let channels = picture.channels;
+        for (pixel, alpha) in picture.data.chunks_exact_mut(channels).zip(alpha) {
+            pixel[..channels.min(3)].iter_mut().for_each(|value| *value *= alpha);
+        }
+    }
+
+    fn alpha(&self, place: Rect) -> Vec<f32> {
+        let mut rgba = vec![0.0; place.width() * 4];
+        let mut alpha = Vec::with_capacity(place.width() * place.height());
+        for y in place.y1..place.y2 {
+            self.read_row(self.raster, y, place.x1, &mut rgba);
+            alpha.extend(rgba.iter().skip(3).step_by(4));
+        }
+        alpha
+    }
+
+    fn is_premultiplied(&self) -> bool {
+        self.image.premultiplication() == Premultiplication::Premultiplied
+    }
 }
 
-/// Reads rows of a mask's image.
+/// The host's output image while a frame is rendered.
+pub struct Canvas<'a> {
+    image: ImageMut<'a>,
+    raster: Raster,
+}
+
+impl<'a> Canvas<'a> {
+    /// The output at `time`, already showing `source` in the host's window.
+    ///
+    /// # Errors
+    /// A host that gives nothing to write on.
+    pub fn showing(source: &HostFrame<'_>, effect: &Effect<'a>, time: f64, window: RectI) -> Result<Self> {
+        let mut image = effect.output(time)?;
+        image.copy_from(&source.image, window);
+        Ok(Self { image, raster: source.raster })
+    }
+
+    /// Writes RGBA pixels from column `x` of the frame's row `y` on.
+    pub fn write_row(&mut self, y: i32, x: i32, rgba: &[f32]) {
+        self.image.write_row(self.raster.host_y(y), self.raster.host_x(x), rgba);
+    }
+}
+
+/// Reads a mask over the plate's raster, as the node's parameters say.
 pub struct MaskReader<'a, 'i> {
-    image: Option<&'a Image<'i>>,
+    mask: Option<&'a HostFrame<'i>>,
     raster: Raster,
     how: MaskUse,
     channel: usize,
@@ -95,46 +164,37 @@ pub struct MaskReader<'a, 'i> {
 }
 
 impl<'a, 'i> MaskReader<'a, 'i> {
-    /// A reader of the mask over `raster`. An RGB image has no alpha: its red is the mask.
-    pub fn new(image: Option<&'a Image<'i>>, raster: Raster, how: MaskUse) -> Self {
-        let red = image.is_some_and(|image| image.components() == Components::Rgb);
-        Self { image, raster, how, channel: if red { 0 } else { 3 }, rgba: Vec::new() }
+    /// A reader over `raster`; without a mask all is inside. An RGB image has no alpha: its red is the mask.
+    pub fn new(mask: Option<&'a HostFrame<'i>>, raster: Raster, how: MaskUse) -> Self {
+        let red = mask.is_some_and(|mask| mask.image.components() == Components::Rgb);
+        Self {
+            mask: mask.filter(|_| how.apply),
+            raster,
+            how,
+            channel: if red { 0 } else { 3 },
+            rgba: Vec::new(),
+        }
+    }
+
+    /// The whole mask, one channel.
+    pub fn frame(mut self) -> Frame {
+        let [width, height] = self.raster.size().map(|side| side as usize);
+        let mut frame = Frame::new(width, height, 1);
+        for y in 0..height {
+            self.row(y as i32, 0, frame.row_mut(y));
+        }
+        frame
     }
 
     /// The mask's values from column `x` of the frame's row `y` on, within [0,1]; NaN is outside.
     pub fn row(&mut self, y: i32, x: i32, out: &mut [f32]) {
-        let Some(image) = self.image.filter(|_| self.how.apply) else {
-            return out.fill(1.0);
-        };
+        let Some(mask) = self.mask else { return out.fill(1.0) };
         self.rgba.resize(out.len() * 4, 0.0);
-        image.read_row(self.raster.host_y(y), self.raster.host_x(x), &mut self.rgba);
+        mask.read_row(self.raster, y, x, &mut self.rgba);
         for (value, pixel) in out.iter_mut().zip(self.rgba.chunks_exact(4)) {
             let inside = pixel[self.channel];
             let inside = if inside.is_nan() { 0.0 } else { inside.clamp(0.0, 1.0) };
             *value = if self.how.invert { 1.0 - inside } else { inside };
-        }
-    }
-}
-
-/// Multiplies a picture that lies at `place` in the frame by the alpha of `source`, if that is a
-/// premultiplied image. A plate without alpha (all 0, as Nuke hands over an RGB file) is opaque.
-pub fn premultiply_by(picture: &mut Frame, place: Rect, source: &Image<'_>, raster: Raster) {
-    if source.premultiplication() != Premultiplication::Premultiplied || picture.channels < 3 {
-        return;
-    }
-    let mut rgba = vec![0.0; picture.width * 4];
-    let mut rows = Vec::with_capacity(picture.height);
-    for y in 0..picture.height {
-        source.read_row(raster.host_y(place.y1 + y as i32), raster.host_x(place.x1), &mut rgba);
-        rows.push(rgba.iter().skip(3).step_by(4).copied().collect::<Vec<_>>());
-    }
-    if rows.iter().flatten().all(|&alpha| alpha == 0.0) {
-        return;
-    }
-    let channels = picture.channels;
-    for (y, alphas) in rows.iter().enumerate() {
-        for (pixel, alpha) in picture.row_mut(y).chunks_exact_mut(channels).zip(alphas) {
-            pixel[..3].iter_mut().for_each(|value| *value *= alpha);
         }
     }
 }

@@ -4,10 +4,10 @@ use lora_edit_shot::composite::Composite;
 use lora_edit_shot::resize::{Filter, resize};
 use lora_edit_shot::result::{ResultError, ResultReader};
 use lora_edit_shot::{Frame, Rect};
-use ofx::{Effect, Error, Identity, Image, ImageMut, RenderArgs, Result};
+use ofx::{Effect, Error, Identity, RenderArgs, Result};
 
 use crate::describe::{EDITED, MASK, SOURCE};
-use crate::frames::{self, MaskReader, Raster};
+use crate::frames::{Canvas, HostFrame, MaskReader};
 use crate::settings::{self, Look, OnMissing, Output};
 
 /// How a render ended.
@@ -35,23 +35,21 @@ pub fn identity(effect: &Effect<'_>, args: &RenderArgs) -> Result<Option<Identit
 /// One line that names the frame, where there is no result to show or it does not fit.
 pub fn render(effect: &Effect<'_>, args: &RenderArgs) -> Result<Rendered> {
     let frame = frame_at(args.time);
-    let source = effect.source()?.image(args.time)?;
+    let source = HostFrame::fetch(&effect.source()?, args.time)?;
     let source = source.ok_or_else(|| Error::failed(format!("Source has no frame {frame}")))?;
-    let mut output = effect.output(args.time)?;
-    output.copy_from(&source, args.window);
+    let mut output = Canvas::showing(&source, effect, args.time, args.window)?;
     let look = Look::read(effect, args.time)?;
     if is_untouched(effect, &look, frame)? {
         return Ok(Rendered::Whole);
     }
-    let mask = mask_image(effect, &look, args.time)?;
-    let raster = Raster::of(&source);
-    let shot = Shot { effect, args, look: &look, source: &source, raster, frame };
+    let mask = mask_at(effect, &look, args.time)?;
+    let shot = Shot { effect, args, look: &look, source: &source, frame };
     let layer = match shot.layer() {
         Ok(layer) => layer,
         Err(Absent::Result(why)) => return without_result(&look, frame, why),
         Err(Absent::Other(error)) => return Err(error),
     };
-    let reader = MaskReader::new(mask.as_ref(), raster, look.mask);
+    let reader = MaskReader::new(mask.as_ref(), source.raster(), look.mask);
     shot.paint(&mut output, reader, &layer)?;
     Ok(Rendered::Whole)
 }
@@ -69,7 +67,7 @@ fn is_untouched(effect: &Effect<'_>, look: &Look, frame: i32) -> Result<bool> {
     Ok(settings::frames(effect)?.is_some_and(|frames| !frames.contains(frame)))
 }
 
-fn mask_image<'a>(effect: &Effect<'a>, look: &Look, time: f64) -> Result<Option<Image<'a>>> {
+fn mask_at<'a>(effect: &Effect<'a>, look: &Look, time: f64) -> Result<Option<HostFrame<'a>>> {
     if !look.mask.apply {
         return Ok(None);
     }
@@ -77,7 +75,7 @@ fn mask_image<'a>(effect: &Effect<'a>, look: &Look, time: f64) -> Result<Option<
         let frame = frame_at(time);
         Error::failed(format!("Mask has no frame {frame}: connect a roto, or switch maskApply off"))
     };
-    effect.clip(MASK)?.image(time)?.ok_or_else(absent).map(Some)
+    HostFrame::fetch(&effect.clip(MASK)?, time)?.ok_or_else(absent).map(Some)
 }
 
 fn without_result(look: &Look, frame: i32, why: String) -> Result<Rendered> {
@@ -123,8 +121,7 @@ struct Shot<'a, 'h> {
     effect: &'a Effect<'h>,
     args: &'a RenderArgs,
     look: &'a Look,
-    source: &'a Image<'h>,
-    raster: Raster,
+    source: &'a HostFrame<'h>,
     frame: i32,
 }
 
@@ -149,13 +146,13 @@ impl Shot<'_, '_> {
     fn expect_same_plate(&self, result: &ResultReader) -> Result<()> {
         let made_for = result.info().info.fit.source_size;
         let scaled = [0, 1].map(|axis| f64::from(made_for[axis]) * self.args.scale[axis]);
-        let found = self.raster.size();
+        let found = self.source.raster().size();
         if (0..2).all(|axis| (scaled[axis] - f64::from(found[axis])).abs() <= 1.0) {
             return Ok(());
         }
         let [width, height] = made_for;
-        Err(format!("frame {}: Source is {}, the result is for {width}x{height}", self.frame, self.raster)
-            .into())
+        let (frame, source) = (self.frame, self.source.raster());
+        Err(format!("frame {frame}: Source is {source}, the result is for {width}x{height}").into())
     }
 
     /// At a key frame the painted picture itself, at the size of the crop.
@@ -167,13 +164,12 @@ impl Shot<'_, '_> {
         if !edited.connected() {
             return Ok(None);
         }
-        let Some(image) = edited.image(self.args.time)? else { return Ok(None) };
-        let raster = Raster::of(&image);
-        if raster != self.raster {
-            let frame = self.frame;
-            return Err(format!("Edited at frame {frame} is {raster}, Source is {}", self.raster).into());
+        let Some(painted) = HostFrame::fetch(&edited, self.args.time)? else { return Ok(None) };
+        let (found, source) = (painted.raster(), self.source.raster());
+        if found != source {
+            return Err(format!("Edited at frame {} is {found}, Source is {source}", self.frame).into());
         }
-        let picture = self.full_size(frames::picture(&image, raster), result);
+        let picture = self.full_size(painted.picture(), result);
         result.painted(&picture, self.look.edit_space).map(Some).map_err(Error::other)
     }
 
@@ -193,12 +189,13 @@ impl Shot<'_, '_> {
             true => picture,
             false => resize(&picture, crop.width(), crop.height(), Filter::Bilinear),
         };
-        frames::premultiply_by(&mut picture, crop, self.source, self.raster);
+        self.source.premultiply(&mut picture, crop);
         Layer { picture, crop }
     }
 
-    fn paint(&self, output: &mut ImageMut<'_>, mut mask: MaskReader<'_, '_>, layer: &Layer) -> Result<()> {
-        let window = self.raster.to_frame(self.args.window);
+    fn paint(&self, output: &mut Canvas<'_>, mut mask: MaskReader<'_, '_>, layer: &Layer) -> Result<()> {
+        let raster = self.source.raster();
+        let window = raster.to_frame(self.args.window);
         let area = match self.look.output {
             Output::Comp => window.intersect(&layer.crop),
             _ => window,
@@ -210,10 +207,9 @@ impl Shot<'_, '_> {
             if self.look.output == Output::Comp && row.mask.iter().all(|&m| m == 0.0) {
                 continue;
             }
-            let (host_x, host_y) = (self.raster.host_x(area.x1), self.raster.host_y(y));
-            self.source.read_row(host_y, host_x, &mut row.plate);
+            self.source.read_row(raster, y, area.x1, &mut row.plate);
             row.fill(self.look, layer, area.x1, y);
-            output.write_row(host_y, host_x, &row.out);
+            output.write_row(y, area.x1, &row.out);
         }
         Ok(())
     }
@@ -269,7 +265,25 @@ impl Row {
     }
 }
 
+/// Where a rectangle lies at a render scale, to the nearest pixel.
 fn scaled_rect(rect: Rect, [x, y]: [f64; 2]) -> Rect {
     let at = |edge: i32, scale: f64| (f64::from(edge) * scale).round() as i32;
     Rect::new(at(rect.x1, x), at(rect.y1, y), at(rect.x2, x), at(rect.y2, y))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_takes_the_crop_to_its_own_pixels() {
+        let crop = Rect::new(-3, 10, 61, 50);
+        assert_eq!(scaled_rect(crop, [1.0, 1.0]), crop);
+        assert_eq!(scaled_rect(crop, [0.5, 0.25]), Rect::new(-2, 3, 31, 13));
+    }
+
+    #[test]
+    fn a_time_between_frames_shows_the_nearest() {
+        assert_eq!([1001.0, 1001.4, 1001.6, -0.6].map(frame_at), [1001, 1001, 1002, -1]);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const ABOUT: &str = "Paint one frame, get the whole shot edited.
@@ -97,10 +98,10 @@ pub struct EditArgs {
     #[arg(long, value_name = "PATTERN", help_heading = "Pictures")]
     pub output: String,
     /// The shot's frames.
-    #[arg(long, value_name = "RANGE", help_heading = "Pictures")]
+    #[arg(long, value_name = "RANGE", allow_hyphen_values = true, help_heading = "Pictures")]
     pub frames: String,
     /// The frames at which --edited counts [default: the first frame].
-    #[arg(long, value_name = "LIST", help_heading = "Pictures")]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Pictures")]
     pub keys: Option<String>,
     /// What the numbers in --source mean.
     #[arg(long, value_enum, default_value_t = Space::Linear, help_heading = "Colour and mask")]
@@ -125,16 +126,16 @@ pub struct EditArgs {
     #[arg(long, value_name = "DIR", help_heading = "Model")]
     pub model_dir: Option<PathBuf>,
     /// Training steps [default: the model's].
-    #[arg(long, value_name = "N", help_heading = "Model")]
+    #[arg(long, value_name = "N", value_parser = at_least_one(), help_heading = "Model")]
     pub train_steps: Option<usize>,
     /// Rank of the adapter [default: the model's].
-    #[arg(long, value_name = "N", help_heading = "Model")]
+    #[arg(long, value_name = "N", value_parser = at_least_one(), help_heading = "Model")]
     pub rank: Option<usize>,
     /// Learning rate [default: the model's].
-    #[arg(long, value_name = "RATE", help_heading = "Model")]
+    #[arg(long, value_name = "RATE", value_parser = positive, allow_negative_numbers = true, help_heading = "Model")]
     pub learning_rate: Option<f64>,
     /// Sampling steps [default: the model's].
-    #[arg(long, value_name = "N", help_heading = "Model")]
+    #[arg(long, value_name = "N", value_parser = at_least_one(), help_heading = "Model")]
     pub sampler_steps: Option<usize>,
     /// Sampling method [default: the model's].
     #[arg(long, value_enum, help_heading = "Model")]
@@ -247,6 +248,17 @@ pub enum SamplerName {
     Unipc,
 }
 
+fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
+        _ => Err("a number above 0".into()),
+    }
+}
+
 fn unit_interval(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
         Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
@@ -262,6 +274,14 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn frames_may_be_negative() {
+        let words =
+            ["lora-edit", "edit", "--source", "s", "--edited", "e", "--output", "o", "--frames", "-5--1"];
+        let Command::Edit(args) = Cli::parse_from(words).command else { panic!("not an edit") };
+        assert_eq!(args.frames, "-5--1");
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub enum Ending {
 }
 
 fn main() -> ExitCode {
+    // First of all: it sets variables of the environment, which only a lone thread may.
+    lora_edit_model::kernels::settle_threads();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     match run(&Cli::parse().command) {
         Ok(Ending::Done) => ExitCode::SUCCESS,

@@ -92,7 +92,9 @@ pub fn duration(seconds: f32) -> String {
 fn line(event: &Event) {
     match event {
         Event::Stage { name } => eprintln!("{name}"),
-        Event::Step { stage, step, of, loss, seconds_left } if step == of || step % of.div_ceil(10).max(1) == 0 => {
+        Event::Step { stage, step, of, loss, seconds_left }
+            if step == of || step % of.div_ceil(10).max(1) == 0 =>
+        {
             eprintln!("{stage} {step}/{of} {}", details(*loss, *seconds_left));
         }
         _ => {}

@@ -106,6 +106,29 @@ fn mix_zero_gives_the_plate_and_keys_need_not_be_held() {
 }
 
 #[test]
+fn a_bright_plate_is_worked_on_in_log_and_stays_bright() {
+    let place = Workplace::new();
+    for (step, frame) in FrameRange::parse(FRAMES).unwrap().iter().enumerate() {
+        let mut bright = plate(step, [12.0, 6.0, 3.0]);
+        bright
+            .data
+            .chunks_exact_mut(4)
+            .for_each(|pixel| pixel[..3].iter_mut().for_each(|value| *value *= 4.0));
+        place.write("source", frame, &bright);
+    }
+    place.write("edited", 1001, &place.read("source", 1001));
+    let summary = place.edit(&[]).summary();
+    let result = place.path(summary["resultFolder"].as_str().unwrap());
+    let record = fs::read_to_string(result.join("result.json")).unwrap();
+    assert!(record.contains("logc3"), "{record}");
+    let above_one = &summary["qc"]["pixelsAboveOne"];
+    assert!(above_one[0].as_u64() > Some(1000) && above_one[1].as_u64() > Some(0), "{above_one}");
+    let out = place.read("out/result", 1004);
+    assert!(out.data.iter().all(|value| value.is_finite()));
+    assert_eq!(out.pixel(71, 0), [69.0, -2.0, 4e-7, 0.25]);
+}
+
+#[test]
 fn without_a_mask_the_whole_frame_is_edited() {
     let place = Workplace::new();
     let mut command = place.command(&["edit", "--source", "source.%04d.exr", "--edited", "edited.1001.exr"]);

@@ -96,7 +96,11 @@ fn patterns_and_ranges_that_make_no_sense() {
     place.edit(&["--output", "out/result.exr"]).failed(2, &["out/result.exr", "no frame number"]);
     place.edit(&["--output", "out/result.%04d.mov"]).failed(2, &["not an .exr"]);
     place.edit(&["--output", "source.####.exr"]).failed(2, &["1001", "overwrite an input"]);
-    assert_eq!(place.edit(&["--mix", "2"]).code, Some(2));
+    for wrong in [["--mix", "2"], ["--rank", "0"], ["--sampler-steps", "0"], ["--learning-rate", "-1"]] {
+        let run = place.edit(&wrong);
+        assert_eq!(run.code, Some(2), "{run:?}");
+        assert!(run.stderr.contains(wrong[0]), "{run:?}");
+    }
     assert_eq!(place.run(&["edit"]).code, Some(2));
 }
 

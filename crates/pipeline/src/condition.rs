@@ -129,6 +129,17 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_under_the_mask_of_later_frames_is_never_shown() {
+        let frames = |hidden: f32| {
+            let mut frame = Frame::filled(24, 16, &[0.3, 0.5, 0.7]);
+            frame.pixel_mut(3, 4).fill(hidden);
+            vec![frame; 5]
+        };
+        let (masks, first) = (vec![with_pixel(3, 4); 5], frames(0.4).remove(0));
+        assert_eq!(shown_frames(&first, &frames(0.1), &masks), shown_frames(&first, &frames(0.9), &masks));
+    }
+
+    #[test]
     fn grey_is_painted_inside_the_mask_of_later_frames_only() {
         let mut source = Frame::new(24, 16, 3);
         source.data.fill(0.9);

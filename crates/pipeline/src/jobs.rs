@@ -59,8 +59,20 @@ pub fn run_job(
     if is_done(&store, job, wanted.as_ref()) {
         return Ok(Outcome::Done { trained: false, generated: false });
     }
-    let _lease = store.lease(&format!("adapters/{}", job.adapter))?;
-    Run { store, job, wanted, began: Instant::now(), progress: Progress::new(events, stop) }.run()
+    let lease = store.lease(&format!("adapters/{}", job.adapter))?;
+    let stop = || stop() || lease.is_lost();
+    let outcome =
+        Run { store, job, wanted, began: Instant::now(), progress: Progress::new(events, &stop) }.run();
+    match outcome {
+        Ok(Outcome::Stopped { .. }) if lease.is_lost() => Err(lease_lost(job)),
+        outcome => outcome,
+    }
+}
+
+fn lease_lost(job: &Job) -> JobError {
+    let message =
+        format!("adapter {}: another process took it over while this one was suspended", job.adapter);
+    JobError::new(FailureKind::Lock, message)
 }
 
 fn wanted(job: &Job) -> Result<Option<Wanted<'_>>, JobError> {

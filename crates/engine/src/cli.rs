@@ -134,6 +134,12 @@ pub struct EditArgs {
     /// Learning rate [default: the model's].
     #[arg(long, value_name = "RATE", value_parser = positive, allow_negative_numbers = true, help_heading = "Model")]
     pub learning_rate: Option<f64>,
+    /// Weight of the training loss inside the mask; 1 is plain [default: the model's].
+    #[arg(long, value_name = "W", help_heading = "Model")]
+    pub mask_loss_weight: Option<f64>,
+    /// Recoloured variants of the plate to train on beside it, 0 as published [default: the model's].
+    #[arg(long, value_name = "N", help_heading = "Model")]
+    pub look_variants: Option<usize>,
     /// Sampling steps [default: the model's].
     #[arg(long, value_name = "N", value_parser = at_least_one(), help_heading = "Model")]
     pub sampler_steps: Option<usize>,

@@ -156,6 +156,8 @@ fn recipe(args: &EditArgs) -> Recipe {
         alpha: args.rank.map_or(default.alpha, |rank| rank as f64),
         steps: args.train_steps.unwrap_or(default.steps),
         learning_rate: args.learning_rate.unwrap_or(default.learning_rate),
+        mask_loss_weight: args.mask_loss_weight.unwrap_or(default.mask_loss_weight),
+        look_variants: args.look_variants.unwrap_or(default.look_variants),
         ..default
     }
 }

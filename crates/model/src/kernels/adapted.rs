@@ -3,12 +3,16 @@
 //! Composed of candle's operations, the pair costs several passes over tensors of the layer's width, which at the
 //! sizes trained on a CPU take longer than the products themselves.
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 
-use super::frozen::{frozen_rows, rows_at_once};
+use super::frozen::FrozenLinear;
 use super::matrix::{Matrix, Write, multiply};
-use super::slices::{on_cpu, output, tensor_like, values};
+use super::slices::{on_cpu, tensor_like, values};
+
+/// Multiply-adds below which one thread is faster than several.
+const PARALLEL: usize = 1 << 24;
 
 /// Whether [`adapted_linear`] can run on these.
 pub(crate) fn fits(tensors: [&Tensor; 4], bias: Option<&Tensor>) -> bool {
@@ -35,22 +39,20 @@ pub(crate) fn adapted_linear(
     bias: Option<&Tensor>,
     (a, b, scale): (&Tensor, &Tensor, f64),
 ) -> Result<Tensor> {
-    let op = AdaptedLinear { weight: weight.detach(), bias: bias.map(Tensor::detach), scale: scale as f32 };
+    let op = AdaptedLinear { base: FrozenLinear::new(weight, bias), scale: scale as f32 };
     x.contiguous()?.apply_op3(&a.contiguous()?, &b.contiguous()?, op)
 }
 
 struct AdaptedLinear {
-    weight: Tensor,
-    bias: Option<Tensor>,
+    base: FrozenLinear,
     scale: f32,
 }
 
-/// Sizes and values of the operands, all row-major.
-struct Operands<'a> {
+/// The pair's sizes and values, row-major.
+struct Pair<'a> {
     inputs: usize,
     outputs: usize,
     rank: usize,
-    weight: &'a [f32],
     a: &'a [f32],
     b: &'a [f32],
     scale: f32,
@@ -70,16 +72,12 @@ impl CustomOp3 for AdaptedLinear {
         b: &CpuStorage,
         b_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (x, a, b) = (values(x, x_layout)?, values(a, a_layout)?, values(b, b_layout)?);
-        let bias = self.bias.as_ref().map(|bias| bias.to_vec1::<f32>()).transpose()?;
-        let mut shape = x_layout.dims().to_vec();
-        let y = with_values([&self.weight], |[weight]| {
-            let operands = self.operands(weight, a, b)?;
-            shape.pop();
-            shape.push(operands.outputs);
-            Ok(operands.forward(x, bias.as_deref()))
-        })?;
-        Ok(output(y, shape))
+        // As in the layer without a pair, so that a pair of zeros changes no bit.
+        let (mut y, shape) = self.base.cpu_fwd(x, x_layout)?;
+        let pair = self.pair(values(a, a_layout)?, values(b, b_layout)?)?;
+        let narrow = pair.narrow(values(x, x_layout)?);
+        pair.add(of_f32(&mut y)?, &narrow, pair.b().transposed());
+        Ok((y, shape))
     }
 
     fn bwd(
@@ -90,32 +88,38 @@ impl CustomOp3 for AdaptedLinear {
         _: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (to_x, to_pair) =
-            with_values([x, a, b, &self.weight, gradient], |[x_values, a, b, weight, gradient]| {
-                let operands = self.operands(weight, a, b)?;
-                let narrow = operands.narrow(x_values);
-                let narrow_gradient = operands.narrow_gradient(gradient);
-                let to_x = x.track_op().then(|| operands.input_gradient(gradient, &narrow_gradient));
-                Ok((to_x, operands.pair_gradients(x_values, gradient, &narrow, &narrow_gradient)))
-            })?;
-        let to_x = to_x.map(|values| tensor_like(values, x)).transpose()?;
-        let to_pair = (tensor_like(to_pair.0, a)?, tensor_like(to_pair.1, b)?);
-        Ok((to_x, a.track_op().then_some(to_pair.0), b.track_op().then_some(to_pair.1)))
+        let gradient = gradient.contiguous()?;
+        with_values([x, a, b, &gradient], |[x_values, a_values, b_values, g]| {
+            let pair = self.pair(a_values, b_values)?;
+            let (narrow, narrow_gradient) = (pair.narrow(x_values), pair.narrow_gradient(g));
+            let to_x = x.track_op().then(|| self.input_gradient(&gradient, &pair, &narrow_gradient));
+            let to_x = to_x.transpose()?.map(|values| tensor_like(values, x)).transpose()?;
+            let to_a = a.track_op().then(|| tensor_like(pair.a_gradient(x_values, &narrow_gradient), a));
+            let to_b = b.track_op().then(|| tensor_like(pair.b_gradient(g, &narrow), b));
+            Ok((to_x, to_a.transpose()?, to_b.transpose()?))
+        })
     }
 }
 
 impl AdaptedLinear {
-    fn operands<'a>(&self, weight: &'a [f32], a: &'a [f32], b: &'a [f32]) -> Result<Operands<'a>> {
-        let (outputs, inputs) = self.weight.dims2()?;
-        Ok(Operands { inputs, outputs, rank: a.len() / inputs, weight, a, b, scale: self.scale })
+    fn pair<'a>(&self, a: &'a [f32], b: &'a [f32]) -> Result<Pair<'a>> {
+        let (outputs, inputs) = self.base.weight.dims2()?;
+        Ok(Pair { inputs, outputs, rank: a.len() / inputs, a, b, scale: self.scale })
+    }
+
+    /// `g·W + scale·(g·B)·A`, (rows, in)
+    fn input_gradient(&self, gradient: &Tensor, pair: &Pair<'_>, narrow: &[f32]) -> Result<Vec<f32>> {
+        let (storage, layout) = gradient.storage_and_layout();
+        let Storage::Cpu(storage) = &*storage else { bail!("kernel got a tensor that is not on the CPU") };
+        let CpuStorage::F32(mut into) = self.base.input_gradient(storage, layout)? else {
+            bail!("kernel got a tensor that is not f32")
+        };
+        pair.add(&mut into, narrow, pair.a());
+        Ok(into)
     }
 }
 
-impl Operands<'_> {
-    fn weight(&self) -> Matrix<'_> {
-        Matrix::new(self.weight, self.outputs, self.inputs, self.inputs)
-    }
-
+impl Pair<'_> {
     fn a(&self) -> Matrix<'_> {
         Matrix::new(self.a, self.rank, self.inputs, self.inputs)
     }
@@ -124,71 +128,78 @@ impl Operands<'_> {
         Matrix::new(self.b, self.outputs, self.rank, self.rank)
     }
 
-    /// `x·Wᵀ + bias + scale·(x·Aᵀ)·Bᵀ`, (rows, out)
-    fn forward(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-        let rows = x.len() / self.inputs;
-        let mut y = vec![0.0; rows * self.outputs];
-        let at_once = rows_at_once(rows);
-        let parts = y.par_chunks_mut(at_once * self.outputs).zip(x.par_chunks(at_once * self.inputs));
-        parts.for_each(|(y, x)| {
-            frozen_rows(y, x, self.weight(), bias);
-            let x = Matrix::new(x, x.len() / self.inputs, self.inputs, self.inputs);
-            let narrow = product(self.scale, x, self.a().transposed());
-            let narrow = Matrix::new(&narrow, y.len() / self.outputs, self.rank, self.rank);
-            multiply(y, self.outputs, Write::Add, 1.0, narrow, self.b().transposed());
-        });
-        y
-    }
-
     /// `scale·x·Aᵀ`, (rows, rank)
     fn narrow(&self, x: &[f32]) -> Vec<f32> {
-        let x = Matrix::new(x, x.len() / self.inputs, self.inputs, self.inputs);
-        product(self.scale, x, self.a().transposed())
+        self.narrowed(x, self.inputs, self.a().transposed())
     }
 
     /// `scale·g·B`, (rows, rank)
     fn narrow_gradient(&self, gradient: &[f32]) -> Vec<f32> {
-        let gradient = Matrix::new(gradient, gradient.len() / self.outputs, self.outputs, self.outputs);
-        product(self.scale, gradient, self.b())
+        self.narrowed(gradient, self.outputs, self.b())
     }
 
-    /// `g·W + scale·(g·B)·A`, (rows, in)
-    fn input_gradient(&self, gradient: &[f32], narrow: &[f32]) -> Vec<f32> {
-        let rows = gradient.len() / self.outputs;
-        let mut into = vec![0.0; rows * self.inputs];
-        let at_once = rows_at_once(rows);
-        let parts = gradient.par_chunks(at_once * self.outputs).zip(narrow.par_chunks(at_once * self.rank));
-        into.par_chunks_mut(at_once * self.inputs).zip(parts).for_each(|(into, (gradient, narrow))| {
-            let rows = into.len() / self.inputs;
-            let gradient = Matrix::new(gradient, rows, self.outputs, self.outputs);
-            multiply(into, self.inputs, Write::Replace, 1.0, gradient, self.weight());
-            let narrow = Matrix::new(narrow, rows, self.rank, self.rank);
-            multiply(into, self.inputs, Write::Add, 1.0, narrow, self.a());
+    /// `scale·wide·by` for `wide` (rows, width)
+    fn narrowed(&self, wide: &[f32], width: usize, by: Matrix<'_>) -> Vec<f32> {
+        let mut into = vec![0.0; wide.len() / width * self.rank];
+        by_rows((&mut into, self.rank), (wide, width), |into, wide| {
+            let wide = Matrix::new(wide, wide.len() / width, width, width);
+            multiply(into, self.rank, Write::Replace, self.scale, wide, by);
         });
         into
     }
 
-    /// Of A (rank, in) and of B (out, rank): each gradient is a product with the other side's narrow tensor.
-    fn pair_gradients(
-        &self,
-        x: &[f32],
-        gradient: &[f32],
-        narrow: &[f32],
-        to_narrow: &[f32],
-    ) -> (Vec<f32>, Vec<f32>) {
+    /// Adds `narrow·by` to `into`, for `narrow` (rows, rank) and `by` (rank, width)
+    fn add(&self, into: &mut [f32], narrow: &[f32], by: Matrix<'_>) {
+        let width = by.columns();
+        by_rows((into, width), (narrow, self.rank), |into, narrow| {
+            let narrow = Matrix::new(narrow, narrow.len() / self.rank, self.rank, self.rank);
+            multiply(into, width, Write::Add, 1.0, narrow, by);
+        });
+    }
+
+    /// `scale·(g·B)ᵀ·x`, (rank, in)
+    fn a_gradient(&self, x: &[f32], narrow_gradient: &[f32]) -> Vec<f32> {
         let rows = x.len() / self.inputs;
-        let of_rows = |values, columns| Matrix::new(values, rows, columns, columns);
-        rayon::join(
-            || product(1.0, of_rows(to_narrow, self.rank).transposed(), of_rows(x, self.inputs)),
-            || product(1.0, of_rows(gradient, self.outputs).transposed(), of_rows(narrow, self.rank)),
-        )
+        let narrow = Matrix::new(narrow_gradient, rows, self.rank, self.rank);
+        let mut into = vec![0.0; self.rank * self.inputs];
+        let x = Matrix::new(x, rows, self.inputs, self.inputs);
+        multiply(&mut into, self.inputs, Write::Replace, 1.0, narrow.transposed(), x);
+        into
+    }
+
+    /// `scale·gᵀ·(x·Aᵀ)`, (out, rank)
+    fn b_gradient(&self, gradient: &[f32], narrow: &[f32]) -> Vec<f32> {
+        let rows = gradient.len() / self.outputs;
+        let gradient = Matrix::new(gradient, rows, self.outputs, self.outputs);
+        let mut into = vec![0.0; self.outputs * self.rank];
+        let narrow = Matrix::new(narrow, rows, self.rank, self.rank);
+        multiply(&mut into, self.rank, Write::Replace, 1.0, gradient.transposed(), narrow);
+        into
     }
 }
 
-fn product(scale: f32, a: Matrix<'_>, b: Matrix<'_>) -> Vec<f32> {
-    let mut into = vec![0.0; a.rows() * b.columns()];
-    multiply(&mut into, b.columns(), Write::Replace, scale, a, b);
-    into
+/// Calls `f` with rows of `into` and the same rows of `from`, each given with the width of its rows.
+///
+/// Small work stays in this thread: to hand it to others takes longer, much longer where they are busy.
+fn by_rows(
+    (into, width): (&mut [f32], usize),
+    (from, from_width): (&[f32], usize),
+    f: impl Fn(&mut [f32], &[f32]) + Sync,
+) {
+    let rows = from.len() / from_width;
+    if rows * width * from_width < PARALLEL {
+        return f(into, from);
+    }
+    let at_once = rows.div_ceil(rayon::current_num_threads());
+    let parts = into.par_chunks_mut(at_once * width).zip(from.par_chunks(at_once * from_width));
+    parts.for_each(|(into, from)| f(into, from));
+}
+
+fn of_f32(storage: &mut CpuStorage) -> Result<&mut [f32]> {
+    match storage {
+        CpuStorage::F32(values) => Ok(values),
+        other => bail!("kernel got {:?}", other.dtype()),
+    }
 }
 
 /// Calls `f` with the values of f32 tensors on the CPU.

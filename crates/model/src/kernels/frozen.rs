@@ -10,8 +10,8 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 
-use super::matrix::{Matrix, Write, multiply};
-use super::slices::{on_cpu, values, with_values};
+/// Rows times elements below which one thread adds the bias faster than several.
+const PARALLEL_BIAS: usize = 1 << 16;
 
 /// `x·Wᵀ + bias` for `x` (..., in), `weight` (out, in) and `bias` (out), giving (..., out).
 ///
@@ -20,13 +20,15 @@ use super::slices::{on_cpu, values, with_values};
 /// # Errors
 /// When shapes, types or devices do not fit together, or the device is not the CPU.
 pub fn frozen_linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    let op = FrozenLinear { weight: weight.detach(), bias: bias.map(Tensor::detach) };
-    x.contiguous()?.apply_op1(op)
+    x.contiguous()?.apply_op1(FrozenLinear::new(weight, bias))
 }
 
-struct FrozenLinear {
-    weight: Tensor,
-    bias: Option<Tensor>,
+/// The operation, which [`super::adapted`] builds on.
+pub(crate) struct FrozenLinear {
+    /// (out, in)
+    pub weight: Tensor,
+    /// (out)
+    pub bias: Option<Tensor>,
 }
 
 impl CustomOp1 for FrozenLinear {
@@ -36,9 +38,6 @@ impl CustomOp1 for FrozenLinear {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (shape, rows) = self.output_shape(layout)?;
-        if matches!(x, CpuStorage::F32(_)) && on_cpu(&[&self.weight]) && shape.elem_count() > 0 {
-            return Ok((CpuStorage::F32(self.in_f32(values(x, layout)?)?), shape));
-        }
         let mut y = self.product(x, layout, rows)?;
         if let Some(bias) = &self.bias {
             add_bias(&mut y, bias)?;
@@ -54,6 +53,20 @@ impl CustomOp1 for FrozenLinear {
 }
 
 impl FrozenLinear {
+    pub fn new(weight: &Tensor, bias: Option<&Tensor>) -> Self {
+        Self { weight: weight.detach(), bias: bias.map(Tensor::detach) }
+    }
+
+    /// `g·W` for the contiguous gradient (rows, out) of the result.
+    pub fn input_gradient(&self, gradient: &CpuStorage, layout: &Layout) -> Result<CpuStorage> {
+        let (outputs, inputs) = self.weight.dims2()?;
+        let rows = layout.shape().elem_count() / outputs.max(1);
+        let layout = Layout::contiguous_with_offset((rows, outputs), layout.start_offset());
+        let (weight, weight_layout) = self.weight.storage_and_layout();
+        let Storage::Cpu(weight) = &*weight else { bail!("frozen weight is not on the CPU") };
+        gradient.matmul(weight, (1, rows, inputs, outputs), &layout, weight_layout)
+    }
+
     /// The shape of the result and the number of input rows.
     fn output_shape(&self, layout: &Layout) -> Result<(Shape, usize)> {
         let (outputs, inputs) = self.weight.dims2()?;
@@ -63,21 +76,6 @@ impl FrozenLinear {
             _ => bail!("linear {outputs}x{inputs} got an input of shape {:?}", layout.dims()),
         }
         Ok((Shape::from(dims), layout.shape().elem_count() / inputs.max(1)))
-    }
-
-    /// The result in f32, by rows in parallel.
-    fn in_f32(&self, x: &[f32]) -> Result<Vec<f32>> {
-        let (outputs, inputs) = self.weight.dims2()?;
-        let bias = self.bias.as_ref().map(Tensor::to_vec1::<f32>).transpose()?;
-        with_values(&self.weight, |weight| {
-            let weight = Matrix::new(weight, outputs, inputs, inputs);
-            let rows = x.len() / inputs;
-            let mut y = vec![0.0; rows * outputs];
-            let at_once = rows_at_once(rows);
-            let parts = y.par_chunks_mut(at_once * outputs).zip(x.par_chunks(at_once * inputs));
-            parts.for_each(|(y, x)| frozen_rows(y, x, weight, bias.as_deref()));
-            Ok(y)
-        })
     }
 
     /// `x·Wᵀ`, the transposition by strides.
@@ -104,24 +102,11 @@ fn add_bias(y: &mut CpuStorage, bias: &Tensor) -> Result<()> {
     Ok(())
 }
 
-fn add_to_rows<T: Copy + AddAssign>(y: &mut [T], bias: &[T]) {
+fn add_to_rows<T: Copy + AddAssign + Send + Sync>(y: &mut [T], bias: &[T]) {
     let add = |row: &mut [T]| row.iter_mut().zip(bias).for_each(|(y, b)| *y += *b);
-    y.chunks_exact_mut(bias.len().max(1)).for_each(add);
-}
-
-/// `x·Wᵀ + bias` for some rows `x`, into `y`.
-///
-/// Layers with a pair and without share this and [`rows_at_once`], so that a pair of zeros changes no bit.
-pub(crate) fn frozen_rows(y: &mut [f32], x: &[f32], weight: Matrix<'_>, bias: Option<&[f32]>) {
-    let (outputs, inputs) = (weight.rows(), weight.columns());
-    let x = Matrix::new(x, x.len() / inputs, inputs, inputs);
-    multiply(y, outputs, Write::Replace, 1.0, x, weight.transposed());
-    if let Some(bias) = bias {
-        add_to_rows(y, bias);
+    if y.len() < PARALLEL_BIAS {
+        y.chunks_exact_mut(bias.len().max(1)).for_each(add);
+    } else {
+        y.par_chunks_exact_mut(bias.len().max(1)).with_min_len(16).for_each(add);
     }
-}
-
-/// Rows for one thread.
-pub(crate) fn rows_at_once(rows: usize) -> usize {
-    rows.div_ceil(rayon::current_num_threads()).max(1)
 }

@@ -1,5 +1,7 @@
 //! Every parameter of the node, once: this table feeds describe, reading and the reference page.
 
+use lora_edit_shot::job::{Recipe, Sampling};
+
 /// The page (tab) of the node that shows a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
@@ -195,17 +197,17 @@ table! {
         "Name of the base model. nano comes with the plug-in.";
     MODEL_DIR: Adapter Recipe "modelDir" "Model folder" Kind::Folder,
         "Folder that holds the base model's folder. Empty: LORA_EDIT_MODELS, then the models that come with the plug-in.";
-    RANK: Adapter Recipe "rank" "Rank" int(16, [1, 256], [1, 64]),
+    RANK: Adapter Recipe "rank" "Rank" int(Recipe::NANO.rank as i32, [1, 256], [1, 64]),
         "Size of the adapter. More learns finer detail and takes more memory.";
-    TRAIN_STEPS: Adapter Recipe "trainSteps" "Training steps" int(100, [1, 100_000], [10, 500]),
+    TRAIN_STEPS: Adapter Recipe "trainSteps" "Training steps" int(Recipe::NANO.steps as i32, [1, 100_000], [10, 500]),
         "Number of training steps.";
     LEARNING_RATE: Adapter Recipe "learningRate" "Learning rate"
-        Kind::Double { default: 1e-3, range: [1e-7, 1.0], display: [1e-5, 1e-2] },
+        Kind::Double { default: Recipe::NANO.learning_rate, range: [1e-7, 1.0], display: [1e-5, 1e-2] },
         "Step size of the training. Lower it if the loss jumps about.";
-    SAMPLER_STEPS: Generate Recipe "samplerSteps" "Sampler steps" int(20, [1, 1000], [4, 60]),
+    SAMPLER_STEPS: Generate Recipe "samplerSteps" "Sampler steps" int(Sampling::NANO.steps as i32, [1, 1000], [1, 60]),
         "Number of steps from noise to picture.";
-    SEED: Generate Recipe "seed" "Seed" int(1, [0, i32::MAX], [0, 100]),
-        "Start of the random numbers in training and generation. The same seed and inputs give the same result.";
+    SEED: Generate Recipe "seed" "Seed" int(Sampling::NANO.seed as i32, [0, i32::MAX], [0, 100]),
+        "Start of the generation's random numbers: another take from the same adapter. The same seed and inputs give the same result.";
     INPUT_SPACE: Colour Recipe "inputSpace" "Input space" choice(SPACE_ITEMS),
         "Colour space in which the host hands over the clip Source, and gets the result back.";
     EDIT_SPACE: Colour Look "editSpace" "Edit space" choice(SPACE_ITEMS),

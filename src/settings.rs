@@ -210,6 +210,7 @@ fn unknown_item(param: &Param, item: i32) -> Error {
     Error::failed(format!("{} has no item {item}", param.name))
 }
 
+/// The seed is left out: another take of the generation must not cost another training.
 fn recipe(effect: &Effect<'_>) -> Result<Recipe> {
     let rank = count(effect, &params::RANK)?;
     Ok(Recipe {
@@ -217,7 +218,6 @@ fn recipe(effect: &Effect<'_>) -> Result<Recipe> {
         alpha: rank as f64,
         steps: count(effect, &params::TRAIN_STEPS)?,
         learning_rate: effect.value(params::LEARNING_RATE.name)?,
-        seed: seed(effect)?,
         ..Recipe::default()
     })
 }

@@ -3,7 +3,7 @@
 use candle_core::{Tensor, Var};
 
 use crate::error::Result;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Schedule};
 
 /// Keeps the square root of an untouched second moment from dividing by zero; torch's default.
 const EPSILON: f64 = 1e-8;
@@ -12,6 +12,9 @@ const EPSILON: f64 = 1e-8;
 #[derive(Clone, Debug)]
 pub struct AdamW {
     learning_rate: f64,
+    schedule: Schedule,
+    /// Steps in all, which the schedule runs over.
+    steps: usize,
     betas: [f64; 2],
     weight_decay: f64,
     /// Steps done.
@@ -33,8 +36,8 @@ impl AdamW {
         let zeros = |var: &&Var| vec![0.0; var.elem_count()];
         let moments =
             parameters.iter().map(|var| Moments { first: zeros(var), second: zeros(var) }).collect();
-        let &Recipe { learning_rate, betas, weight_decay, .. } = recipe;
-        Self { learning_rate, betas, weight_decay, step: 0, moments }
+        let &Recipe { learning_rate, schedule, steps, betas, weight_decay, .. } = recipe;
+        Self { learning_rate, schedule, steps, betas, weight_decay, step: 0, moments }
     }
 
     /// Moves `parameters` (f32, the ones given to [`AdamW::new`]) against `gradients`, one each, row-major.
@@ -56,12 +59,13 @@ impl AdamW {
     fn rates(&self) -> Rates {
         let [beta1, beta2] = self.betas;
         let steps = self.step.try_into().unwrap_or(i32::MAX);
+        let rate = self.learning_rate * self.schedule.factor(self.step - 1, self.steps);
         Rates {
-            keep: (1.0 - self.learning_rate * self.weight_decay) as f32,
+            keep: (1.0 - rate * self.weight_decay) as f32,
             towards_first: (1.0 - beta1) as f32,
             keep_second: beta2 as f32,
             towards_second: (1.0 - beta2) as f32,
-            step_size: (self.learning_rate / (1.0 - beta1.powi(steps))) as f32,
+            step_size: (rate / (1.0 - beta1.powi(steps))) as f32,
             root_second: (1.0 - beta2.powi(steps)).sqrt() as f32,
         }
     }

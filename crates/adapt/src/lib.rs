@@ -17,5 +17,5 @@ pub use adapter::{Adapter, Layer};
 pub use error::AdaptError;
 pub use file::{Precision, Provenance};
 pub use loss::{TrainInput, flow_loss};
-pub use recipe::{AdapterConfig, Recipe};
+pub use recipe::{AdapterConfig, Recipe, Schedule};
 pub use train::{StepReport, TrainOutcome, TrainState, train};

@@ -30,6 +30,26 @@ pub struct AdapterConfig {
     pub targets: Vec<String>,
 }
 
+/// How the learning rate goes on over a training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Schedule {
+    /// As published.
+    Constant,
+    /// Falls along half a cosine, almost to nothing at the last step: a short training at a high rate ends settled.
+    Cosine,
+}
+
+impl Schedule {
+    /// The part of the rate that is used at step `step` of `steps`, counted from 0.
+    pub fn factor(self, step: usize, steps: usize) -> f64 {
+        match self {
+            Self::Constant => 1.0,
+            Self::Cosine => 0.5 + 0.5 * (std::f64::consts::PI * step as f64 / steps.max(1) as f64).cos(),
+        }
+    }
+}
+
 /// All that decides the result of a training besides the shot and the base.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -38,8 +58,12 @@ pub struct Recipe {
     pub adapter: AdapterConfig,
     /// Optimiser steps.
     pub steps: usize,
-    /// Constant over the training.
+    /// AdamW's rate, at its start if it falls.
     pub learning_rate: f64,
+    /// How the rate goes on from there.
+    pub schedule: Schedule,
+    /// Noise levels are drawn evenly from 0..1, then shifted towards noise by this; 1 is as published.
+    pub timestep_shift: f64,
     /// AdamW's decay of the first and the second moment.
     pub betas: [f64; 2],
     /// AdamW's decoupled weight decay.
@@ -64,6 +88,8 @@ impl Default for Recipe {
             adapter: AdapterConfig::default(),
             steps: 100,
             learning_rate: 1e-4,
+            schedule: Schedule::Constant,
+            timestep_shift: 1.0,
             betas: [0.9, 0.99],
             weight_decay: 0.01,
             clip_norm: 1.0,
@@ -92,6 +118,7 @@ impl Recipe {
             _ if self.adapter.targets.is_empty() => "no layer is to be adapted",
             _ if !positive(self.adapter.alpha) => "alpha is not positive",
             _ if !positive(self.learning_rate) => "learning rate is not positive",
+            _ if !positive(self.timestep_shift) => "timestep shift is not positive",
             _ if !positive(self.clip_norm) => "clip norm is not positive",
             _ if !positive(self.mask_loss_weight) => "mask loss weight is not positive",
             _ if !self.betas.into_iter().all(decay) => "betas are not in [0, 1)",
@@ -123,6 +150,15 @@ mod tests {
         assert_eq!(recipe, Recipe { learning_rate: 1e-3, adapter, ..Default::default() });
         let text = serde_json::to_string(&recipe).unwrap();
         assert_eq!(serde_json::from_str::<Recipe>(&text).unwrap(), recipe);
+    }
+
+    #[test]
+    fn a_cosine_falls_from_all_to_almost_nothing() {
+        assert_eq!(Schedule::Cosine.factor(0, 100), 1.0);
+        assert!((Schedule::Cosine.factor(50, 100) - 0.5).abs() < 1e-12);
+        let last = Schedule::Cosine.factor(99, 100);
+        assert!(last > 0.0 && last < 1e-3, "{last}");
+        assert_eq!(Schedule::Constant.factor(99, 100), 1.0);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use candle_core::{Tensor, Var};
 use lora_edit_model::WanTransformer;
-use lora_edit_model::flow::NoiseStream;
+use lora_edit_model::flow::{NoiseStream, shifted};
 
 use crate::adamw::{AdamW, clip_norm};
 use crate::adapter::Adapter;
@@ -101,7 +101,8 @@ fn step(
 ) -> Result<f32> {
     let number = state.steps_done();
     let mut dice = NoiseStream::new(seed_of_step(recipe.seed, number));
-    let (sigma, noise) = (dice.uniform(), dice.normal(input.latents.shape())?);
+    let sigma = shifted(dice.uniform(), recipe.timestep_shift);
+    let noise = dice.normal(input.latents.shape())?;
     let loss = flow_loss(model, input, &noise, sigma, recipe.mask_loss_weight)?;
     let value = loss.to_scalar::<f32>()?;
     finite(value.into(), number, "loss")?;

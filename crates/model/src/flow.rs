@@ -45,7 +45,12 @@ pub fn sigmas_unipc(steps: usize, shift: f64) -> Vec<f64> {
 
 fn schedule(start: f64, steps: usize, shift: f64) -> Vec<f64> {
     let even = |i: usize| start * (steps - i) as f64 / steps.max(1) as f64;
-    (0..=steps).map(even).map(|sigma| shift * sigma / (1.0 + (shift - 1.0) * sigma)).collect()
+    (0..=steps).map(even).map(|sigma| shifted(sigma, shift)).collect()
+}
+
+/// A noise level in 0..=1 moved towards noise: `s' = shift s / (1 + (shift - 1) s)`; a shift of 1 leaves it.
+pub fn shifted(sigma: f64, shift: f64) -> f64 {
+    shift * sigma / (1.0 + (shift - 1.0) * sigma)
 }
 
 /// Standard normal noise: the same seed and shape give the same bytes on every machine.

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use lora_edit_adapt::{
-    Adapter, AdapterConfig, Precision, Provenance, StepReport, TrainInput, TrainOutcome, TrainState,
-    checkpoint, train,
+    Adapter, AdapterConfig, Precision, Provenance, Schedule, StepReport, TrainInput, TrainOutcome,
+    TrainState, checkpoint, train,
 };
 use lora_edit_shot::AdapterId;
 use lora_edit_shot::job::{Job, Recipe};
@@ -235,6 +235,8 @@ fn adapt_recipe(recipe: &Recipe) -> lora_edit_adapt::Recipe {
         adapter: AdapterConfig { rank: recipe.rank, alpha: recipe.alpha, ..AdapterConfig::default() },
         steps: recipe.steps,
         learning_rate: recipe.learning_rate,
+        schedule: if recipe.cosine { Schedule::Cosine } else { Schedule::Constant },
+        timestep_shift: recipe.timestep_shift,
         seed: recipe.seed,
         mask_loss_weight: recipe.mask_loss_weight,
         ..lora_edit_adapt::Recipe::default()

@@ -52,7 +52,7 @@ fn a_job_reads_back_and_its_id_covers_every_field() {
     assert_ne!(jobs[0].id(), jobs[1].id());
     assert_ne!(jobs[1].result, jobs[2].result);
     assert_eq!(jobs[0].adapter, jobs[2].adapter, "a generation reuses the adapter");
-    let longer = Recipe { steps: 101, ..Recipe::default() };
+    let longer = Recipe { steps: Recipe::NANO.steps + 1, ..Recipe::default() };
     assert_ne!(Job::train(job().shot, job().base, longer).adapter, job().adapter);
     let elsewhere = BaseRef { model_dir: Some("/models".into()), ..job().base };
     assert_eq!(Job::train(job().shot, elsewhere, Recipe::default()).adapter, job().adapter);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use common::{FIRST, LAST, Stage, WIDTH, input, leftovers, number, press, set_int, text};
 use lora_edit_shot::JobId;
-use lora_edit_shot::job::{Job, Recipe, JobKind};
+use lora_edit_shot::job::{Job, JobKind, Recipe};
 use lora_edit_shot::package::{EditPackage, ShotPackage};
 use ofx_host::{Bounds, Components, Frames, Image, InstanceOptions, MessageKind, ParamValue};
 

@@ -1,7 +1,7 @@
 //! Recoloured variants of the plate, so that an adapter cannot memorise the old look.
 //!
-//! Not in the paper. Stage 1 shows the network one look only, and a small network learns it by heart: the generated
-//! edit then falls back to the plate's colours. Here the pixels inside the roto pass through random colour maps, the
+//! Not in the paper. Stage 1 shows the network one look only, which a small network can learn by heart; the generated
+//! edit would then fall back to the plate's colours. Here the pixels inside the roto pass through random colour maps, the
 //! same for all frames of a variant. Motion, shape, light and background stay; the look differs from step to step and
 //! can only come from the first frame, as it will in generation. No painted frame is needed: a repainted one still
 //! needs no retraining.

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::frozen::FrozenLinear;
 use super::matrix::{Matrix, Write, multiply};
-use super::slices::{on_cpu, tensor_like, values};
+use super::slices::{on_cpu, tensor_like, values, with_all};
 
 /// Multiply-adds below which one thread is faster than several.
 const PARALLEL: usize = 1 << 24;
@@ -89,7 +89,7 @@ impl CustomOp3 for AdaptedLinear {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let gradient = gradient.contiguous()?;
-        with_values([x, a, b, &gradient], |[x_values, a_values, b_values, g]| {
+        with_all([x, a, b, &gradient], |[x_values, a_values, b_values, g]| {
             let pair = self.pair(a_values, b_values)?;
             let (narrow, narrow_gradient) = (pair.narrow(x_values), pair.narrow_gradient(g));
             let to_x = x.track_op().then(|| self.input_gradient(&gradient, &pair, &narrow_gradient));
@@ -200,23 +200,4 @@ fn of_f32(storage: &mut CpuStorage) -> Result<&mut [f32]> {
         CpuStorage::F32(values) => Ok(values),
         other => bail!("kernel got {:?}", other.dtype()),
     }
-}
-
-/// Calls `f` with the values of f32 tensors on the CPU.
-fn with_values<const N: usize, R>(
-    tensors: [&Tensor; N],
-    f: impl FnOnce([&[f32]; N]) -> Result<R>,
-) -> Result<R> {
-    let tensors = tensors.map(Tensor::contiguous);
-    let mut whole = Vec::with_capacity(N);
-    for tensor in tensors {
-        whole.push(tensor?);
-    }
-    let guards: Vec<_> = whole.iter().map(Tensor::storage_and_layout).collect();
-    let mut slices: [&[f32]; N] = [&[]; N];
-    for (slice, (storage, layout)) in slices.iter_mut().zip(&guards) {
-        let Storage::Cpu(storage) = &**storage else { bail!("kernel got a tensor that is not on the CPU") };
-        *slice = values(storage, layout)?;
-    }
-    f(slices)
 }

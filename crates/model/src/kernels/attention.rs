@@ -1,15 +1,23 @@
-//! Attention with its gradient, a block of queries at a time: the scores are never held whole.
+//! Attention with its gradient, a tile of queries and keys at a time: the scores are never held whole.
+//!
+//! The forward pass keeps one number per query and head, the logarithm of the sum of its exponentials; the backward
+//! pass computes the weights again from it (FlashAttention, arXiv 2205.14135, algorithms 1 and 4).
+
+use std::sync::OnceLock;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
+use super::attention_backward::backward;
 use super::matrix::{Matrix, Write, multiply};
 use super::reference;
-use super::simd::{exp, max, sum, sum2, vectorised};
-use super::slices::{on_cpu, output, tensor_like, values, with_values};
+use super::simd::{exp, map_sum, max, vectorised};
+use super::slices::{on_cpu, output, tensor_like, values, with_all};
 
-/// Queries whose scores are held at a time.
-const BLOCK: usize = 64;
+/// Queries of a tile. The matrix product packs the keys anew for every tile, which fewer queries would pay for.
+pub(super) const QUERIES: usize = 192;
+/// Keys of a tile; its scores stay in the second-level cache.
+pub(super) const KEYS: usize = 384;
 
 /// Each query of `q` (B, S, H, D) averages the values `v` (B, L, H, D) by `softmax(q·k / sqrt(D))` over the keys `k`
 /// (B, L, H, D), each head for itself; gives (B, S, H, D).
@@ -25,18 +33,22 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
     if k.dims() != v.dims() || (of_keys, head_keys, key_channels) != (batch, heads, channels) || keys == 0 {
         bail!("attention of {:?} over {:?} and {:?}", q.dims(), k.dims(), v.dims());
     }
-    q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, Attention)
+    q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, Attention::default())
 }
 
-struct Attention;
+#[derive(Default)]
+struct Attention {
+    /// (B, H, S): the logarithm of each query's sum of exponentials, from the forward pass.
+    logarithms: OnceLock<Vec<f32>>,
+}
 
 /// Tokens and channels of one call.
 #[derive(Clone, Copy)]
-struct Sizes {
-    queries: usize,
-    keys: usize,
-    heads: usize,
-    channels: usize,
+pub(super) struct Sizes {
+    pub queries: usize,
+    pub keys: usize,
+    pub heads: usize,
+    pub channels: usize,
 }
 
 impl Sizes {
@@ -45,33 +57,39 @@ impl Sizes {
     }
 
     /// Values from one token to the next.
-    fn token(&self) -> usize {
+    pub fn token(&self) -> usize {
         self.heads * self.channels
     }
 
-    fn scale(&self) -> f32 {
+    pub fn scale(&self) -> f32 {
         1.0 / (self.channels as f32).sqrt()
     }
 
-    /// One head's part of `tokens` tokens.
-    fn head<'a>(&self, values: &'a [f32], tokens: usize, head: usize) -> Matrix<'a> {
+    /// One head's part of `tokens` tokens, the first of which begins `values`.
+    pub fn head<'a>(&self, values: &'a [f32], tokens: usize, head: usize) -> Matrix<'a> {
         Matrix::new(&values[head * self.channels..], tokens, self.channels, self.token())
     }
 
-    /// The weights (queries, keys) that `q`, some of the queries, give to all keys of one head.
-    fn weights(&self, q: Matrix<'_>, queries: usize, k: Matrix<'_>, weights: &mut Vec<f32>) {
-        weights.resize(queries * self.keys, 0.0);
-        multiply(weights, self.keys, Write::Replace, self.scale(), q, k.transposed());
-        vectorised(|| weights.chunks_exact_mut(self.keys).for_each(softmax));
+    /// One head's part of the tile of keys, or of their values, that begins with key `first`.
+    pub fn tile<'a>(&self, values: &'a [f32], first: usize, head: usize) -> Matrix<'a> {
+        self.head(&values[first * self.token()..], KEYS.min(self.keys - first), head)
     }
-}
 
-#[inline(always)]
-fn softmax(row: &mut [f32]) {
-    let peak = max(row);
-    row.iter_mut().for_each(|x| *x = exp(*x - peak));
-    let inverse = 1.0 / sum(row, |x| x);
-    row.iter_mut().for_each(|x| *x *= inverse);
+    /// `parts` in the order of clips, heads and tokens, each (`at_once` tokens or what is left of `tokens`,
+    /// channels), to (B, tokens, heads, channels).
+    pub fn gather(&self, tokens: usize, at_once: usize, parts: &[&[f32]]) -> Vec<f32> {
+        let per_head = tokens.div_ceil(at_once.max(1));
+        let clips = parts.len() / (per_head * self.heads).max(1);
+        let mut out = vec![0f32; clips * tokens * self.token()];
+        out.par_chunks_mut(self.token()).enumerate().for_each(|(i, out)| {
+            let (clip, token) = (i / tokens, i % tokens);
+            for (head, out) in out.chunks_exact_mut(self.channels).enumerate() {
+                let part = parts[(clip * self.heads + head) * per_head + token / at_once];
+                out.copy_from_slice(&part[token % at_once * self.channels..][..self.channels]);
+            }
+        });
+        out
+    }
 }
 
 impl CustomOp3 for Attention {
@@ -90,7 +108,9 @@ impl CustomOp3 for Attention {
     ) -> Result<(CpuStorage, Shape)> {
         let sizes = Sizes::new(q_layout.dims(), k_layout.dims());
         let (q, k, v) = (values(q, q_layout)?, values(k, k_layout)?, values(v, v_layout)?);
-        Ok(output(forward(sizes, q, k, v), q_layout.shape().clone()))
+        let (out, logarithms) = forward(sizes, q, k, v);
+        self.logarithms.get_or_init(|| logarithms);
+        Ok(output(out, q_layout.shape().clone()))
     }
 
     fn bwd(
@@ -98,106 +118,94 @@ impl CustomOp3 for Attention {
         q: &Tensor,
         k: &Tensor,
         v: &Tensor,
-        _: &Tensor,
+        y: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let sizes = Sizes::new(q.dims(), k.dims());
-        let all = |q: &[f32], k: &[f32], v: &[f32], g: &[f32]| Ok(backward(sizes, q, k, v, g));
-        let [dq, dk, dv] = with_values(q, |q| {
-            with_values(k, |k| with_values(v, |v| with_values(gradient, |g| all(q, k, v, g))))
-        })?;
+        let Some(logarithms) = self.logarithms.get() else { bail!("attention went backward before forward") };
+        let [dq, dk, dv] =
+            with_all([q, k, v, y, gradient], |operands| Ok(backward(sizes, operands, logarithms)))?;
         Ok((Some(tensor_like(dq, q)?), Some(tensor_like(dk, k)?), Some(tensor_like(dv, v)?)))
     }
 }
 
-fn forward(sizes: Sizes, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
-    let mut out = vec![0f32; q.len()];
-    let (clip, keys) = (sizes.queries * sizes.token(), sizes.keys * sizes.token());
-    let clips =
-        out.par_chunks_mut(clip).zip(q.par_chunks(clip)).zip(k.par_chunks(keys).zip(v.par_chunks(keys)));
-    clips.for_each(|((out, q), (k, v))| {
-        let block = BLOCK * sizes.token();
-        out.par_chunks_mut(block).zip(q.par_chunks(block)).for_each(|(out, q)| look(sizes, out, q, k, v));
-    });
-    out
-}
-
-/// A block of queries, all heads.
-fn look(sizes: Sizes, out: &mut [f32], q: &[f32], k: &[f32], v: &[f32]) {
-    let queries = q.len() / sizes.token();
-    let mut weights = Vec::new();
-    for head in 0..sizes.heads {
-        let k = sizes.head(k, sizes.keys, head);
-        sizes.weights(sizes.head(q, queries, head), queries, k, &mut weights);
-        let weights = Matrix::new(&weights, queries, sizes.keys, sizes.keys);
-        let out = &mut out[head * sizes.channels..];
-        multiply(out, sizes.token(), Write::Replace, 1.0, weights, sizes.head(v, sizes.keys, head));
-    }
-}
-
-/// Gradients of queries, keys and values.
-fn backward(sizes: Sizes, q: &[f32], k: &[f32], v: &[f32], g: &[f32]) -> [Vec<f32>; 3] {
-    let (clip, keys) = (sizes.queries * sizes.token(), sizes.keys * sizes.token());
-    let of_head = |i: usize| {
-        let (b, head) = (i / sizes.heads, i % sizes.heads);
-        let (q, g) = (&q[b * clip..(b + 1) * clip], &g[b * clip..(b + 1) * clip]);
-        let (k, v) = (&k[b * keys..(b + 1) * keys], &v[b * keys..(b + 1) * keys]);
-        head_backward(sizes, head, q, k, v, g)
+/// The result (B, S, H, D) and the logarithms (B, H, S).
+fn forward(sizes: Sizes, q: &[f32], k: &[f32], v: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let (clip_size, keys_size) = (sizes.queries * sizes.token(), sizes.keys * sizes.token());
+    let tiles = sizes.queries.div_ceil(QUERIES);
+    let tasks = q.len() / clip_size.max(1) * sizes.heads * tiles;
+    let look = |task: usize| {
+        let (tile, head, clip) = (task % tiles, task / tiles % sizes.heads, task / tiles / sizes.heads);
+        let (first, end) = (tile * QUERIES, sizes.queries.min((tile + 1) * QUERIES));
+        let q = &q[clip * clip_size..][first * sizes.token()..end * sizes.token()];
+        look(sizes, head, q, &k[clip * keys_size..][..keys_size], &v[clip * keys_size..][..keys_size])
     };
-    let heads = (0..q.len() / clip * sizes.heads).into_par_iter().map(of_head).collect::<Vec<_>>();
-    let lengths = [q.len(), k.len(), v.len()];
-    [0, 1, 2].map(|which| interleave(sizes, lengths[which], heads.iter().map(|head| &head[which])))
+    let seen = (0..tasks).into_par_iter().map(look).collect::<Vec<_>>();
+    let parts: Vec<&[f32]> = seen.iter().map(|seen| &seen.out[..]).collect();
+    let logarithms = seen.iter().flat_map(|seen| &seen.logarithms).copied().collect();
+    (sizes.gather(sizes.queries, QUERIES, &parts), logarithms)
 }
 
-/// Gradients of one head of one clip, each (tokens, channels).
-fn head_backward(sizes: Sizes, head: usize, q: &[f32], k: &[f32], v: &[f32], g: &[f32]) -> [Vec<f32>; 3] {
-    let Sizes { queries, keys, channels, .. } = sizes;
-    let [mut dq, mut dk, mut dv] = [queries, keys, keys].map(|tokens| vec![0f32; tokens * channels]);
-    let (k, v) = (sizes.head(k, keys, head), sizes.head(v, keys, head));
-    let (mut weights, mut slopes) = (Vec::new(), Vec::new());
-    let block = BLOCK * sizes.token();
-    for ((q, g), dq) in q.chunks(block).zip(g.chunks(block)).zip(dq.chunks_mut(BLOCK * channels)) {
-        let count = q.len() / sizes.token();
-        let (q, g) = (sizes.head(q, count, head), sizes.head(g, count, head));
-        sizes.weights(q, count, k, &mut weights);
-        multiply(
-            &mut dv,
-            channels,
-            Write::Add,
-            1.0,
-            Matrix::new(&weights, count, keys, keys).transposed(),
-            g,
-        );
-        slopes.resize(count * keys, 0.0);
-        multiply(&mut slopes, keys, Write::Replace, 1.0, g, v.transposed());
-        vectorised(|| through_softmax(&mut slopes, &weights, keys, sizes.scale()));
-        let slopes = Matrix::new(&slopes, count, keys, keys);
-        multiply(dq, channels, Write::Replace, 1.0, slopes, k);
-        multiply(&mut dk, channels, Write::Add, 1.0, slopes.transposed(), q);
+/// What a tile of queries sees with one head.
+struct Seen {
+    /// (queries, channels)
+    out: Vec<f32>,
+    /// (queries)
+    logarithms: Vec<f32>,
+}
+
+/// `q` begins with the tile's first query, `k` and `v` are one clip's.
+fn look(sizes: Sizes, head: usize, q: &[f32], k: &[f32], v: &[f32]) -> Seen {
+    let (queries, channels) = (q.len() / sizes.token(), sizes.channels);
+    let q = sizes.head(q, queries, head);
+    let (mut out, mut scores) = (vec![0f32; queries * channels], Vec::new());
+    let (mut peaks, mut sums) = (vec![f32::NEG_INFINITY; queries], vec![0f32; queries]);
+    for first in (0..sizes.keys).step_by(KEYS) {
+        let (k, v) = (sizes.tile(k, first, head), sizes.tile(v, first, head));
+        let keys = k.rows();
+        scores.resize(queries * keys, 0.0);
+        multiply(&mut scores, keys, Write::Replace, sizes.scale(), q, k.transposed());
+        exponentiate(&mut scores, &mut out, &mut peaks, &mut sums);
+        let weights = Matrix::new(&scores, queries, keys, keys);
+        multiply(&mut out, channels, Write::Add, 1.0, weights, v);
     }
-    [dq, dk, dv]
+    divide(&mut out, &sums);
+    let logarithms = peaks.iter().zip(&sums).map(|(peak, total)| peak + total.ln()).collect();
+    Seen { out, logarithms }
 }
 
-/// Gradients of the weights to gradients of the scores before scaling.
+vectorised! {
+    /// Scores to exponentials relative to the greatest score so far of their row; what was summed before is made
+    /// relative to it too.
+    fn exponentiate(scores: &mut [f32], out: &mut [f32], peaks: &mut [f32], sums: &mut [f32]) {
+        let (keys, channels) = (scores.len() / peaks.len(), out.len() / peaks.len());
+        let rows = scores.chunks_exact_mut(keys).zip(out.chunks_exact_mut(channels));
+        for ((scores, out), (peak, total)) in rows.zip(peaks.iter_mut().zip(sums)) {
+            let seen = max(scores);
+            if seen > *peak {
+                let shrink = exp(*peak - seen); // nothing is summed yet at the first tile
+                scale(out, shrink);
+                *total *= shrink;
+                *peak = seen;
+            }
+            let peak = *peak;
+            *total += map_sum(scores, |score| exp(score - peak));
+        }
+    }
+
+    fn divide(out: &mut [f32], sums: &[f32]) {
+        let channels = out.len() / sums.len();
+        for (out, total) in out.chunks_exact_mut(channels).zip(sums) {
+            scale(out, 1.0 / total);
+        }
+    }
+}
+
 #[inline(always)]
-fn through_softmax(slopes: &mut [f32], weights: &[f32], keys: usize, scale: f32) {
-    for (slopes, weights) in slopes.chunks_exact_mut(keys).zip(weights.chunks_exact(keys)) {
-        let mean = sum2(slopes, weights, |slope, weight| slope * weight);
-        slopes.iter_mut().zip(weights).for_each(|(slope, weight)| *slope = (*slope - mean) * weight * scale);
+fn scale(values: &mut [f32], by: f32) {
+    for x in values {
+        *x *= by;
     }
-}
-
-/// Heads (tokens, channels), clip by clip, to (B, tokens, heads, channels).
-fn interleave<'a>(sizes: Sizes, length: usize, heads: impl Iterator<Item = &'a Vec<f32>>) -> Vec<f32> {
-    let mut out = vec![0f32; length];
-    for (i, head) in heads.enumerate() {
-        let (clip, first) = (i / sizes.heads * head.len() * sizes.heads, i % sizes.heads * sizes.channels);
-        let places = out[clip + first..].chunks_mut(sizes.token());
-        places.zip(head.chunks_exact(sizes.channels)).for_each(|(place, token)| {
-            place[..sizes.channels].copy_from_slice(token);
-        });
-    }
-    out
 }
 
 #[cfg(test)]
@@ -207,10 +215,13 @@ mod tests {
 
     #[test]
     fn values_and_gradients_equal_the_reference() {
-        // Queries past one block, other keys than queries, two clips; a single key; one pixel.
-        for (q, k) in
-            [([2, 130, 3, 4], [2, 37, 3, 4]), ([1, 5, 2, 8], [1, 1, 2, 8]), ([3, 1, 1, 6], [3, 9, 1, 6])]
-        {
+        // Queries and keys past one tile, with a rest; other keys than queries, two clips; a single key; one pixel.
+        for (q, k) in [
+            ([1, QUERIES + 5, 1, 3], [1, 2 * KEYS + 7, 1, 3]),
+            ([2, 130, 3, 4], [2, 37, 3, 4]),
+            ([1, 5, 2, 8], [1, 1, 2, 8]),
+            ([3, 1, 1, 6], [3, 9, 1, 6]),
+        ] {
             let case = Case { shapes: vec![q.to_vec(), k.to_vec(), k.to_vec()], limit: 1e-5 };
             equals_reference(
                 &case,

@@ -23,23 +23,36 @@ pub(crate) fn channel_norm(x: &Tensor, gain: &[f32], activate: bool) -> Result<T
         planes.enumerate().for_each(|(plane, (out, x))| {
             let (frame, gain) = (plane / channels, gain[plane % channels]);
             let scales = &scales[frame * pixels..(frame + 1) * pixels];
-            vectorised(|| scale_plane(out, x, scales, gain, activate));
+            scale_plane(out, x, scales, gain, activate);
         });
         Ok(out)
     })?;
     Tensor::from_vec(out, (frames, channels, rows, columns), &Device::Cpu)
 }
 
-#[inline(always)]
-fn scale_plane(out: &mut [f32], x: &[f32], scales: &[f32], gain: f32, activate: bool) {
-    let normed = out.iter_mut().zip(x.iter().zip(scales));
-    if activate {
-        normed.for_each(|(out, (x, scale))| {
-            let y = x * scale * gain;
-            *out = y * sigmoid(y);
-        });
-    } else {
-        normed.for_each(|(out, (x, scale))| *out = x * scale * gain);
+vectorised! {
+    fn scale_plane(out: &mut [f32], x: &[f32], scales: &[f32], gain: f32, activate: bool) {
+        let normed = out.iter_mut().zip(x.iter().zip(scales));
+        if activate {
+            for (out, (x, scale)) in normed {
+                let y = x * scale * gain;
+                *out = y * sigmoid(y);
+            }
+        } else {
+            for (out, (x, scale)) in normed {
+                *out = x * scale * gain;
+            }
+        }
+    }
+
+    /// Adds the squares of all channels (pixels apart) of the pixels from `from` on.
+    fn add_squares(sums: &mut [f32], x: &[f32], pixels: usize, from: usize) {
+        for plane in x.chunks_exact(pixels) {
+            let values = &plane[from..from + sums.len()];
+            for (sum, x) in sums.iter_mut().zip(values) {
+                *sum += x * x;
+            }
+        }
     }
 }
 
@@ -53,21 +66,13 @@ fn scales(x: &[f32], channels: usize, pixels: usize) -> Vec<f32> {
     scales.par_chunks_mut(pixels.max(1)).zip(x.par_chunks(channels * pixels.max(1))).for_each(
         |(scales, x)| {
             scales.par_chunks_mut(size).enumerate().for_each(|(block, scales)| {
-                vectorised(|| add_squares(scales, x, pixels, block * size));
+                add_squares(scales, x, pixels, block * size);
                 let root = (channels as f32).sqrt();
                 scales.iter_mut().for_each(|s| *s = root / s.sqrt().max(LEAST_LENGTH));
             });
         },
     );
     scales
-}
-
-#[inline(always)]
-fn add_squares(sums: &mut [f32], x: &[f32], pixels: usize, from: usize) {
-    for plane in x.chunks_exact(pixels) {
-        let values = &plane[from..from + sums.len()];
-        sums.iter_mut().zip(values).for_each(|(sum, x)| *sum += x * x);
-    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,10 @@ impl<'a> Matrix<'a> {
         Self { values, rows, columns, row_stride, column_stride: 1 }
     }
 
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     pub fn columns(&self) -> usize {
         self.columns
     }

@@ -5,6 +5,7 @@
 
 pub(crate) mod adapted;
 mod attention;
+mod attention_backward;
 pub(crate) mod channel_norm;
 #[cfg(test)]
 mod check;
@@ -18,7 +19,6 @@ mod pointwise;
 pub mod reference;
 mod rotate;
 mod rows;
-#[allow(unsafe_code)] // instructions chosen at run time
 mod simd;
 mod slices;
 #[allow(unsafe_code)] // sets environment variables

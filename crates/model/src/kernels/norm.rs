@@ -4,8 +4,8 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tenso
 
 use super::reference;
 use super::rows::{Broadcast, sum_to};
-use super::simd::{sum, sum2};
-use super::slices::{on_cpu, output, tensor_like, values, with_values};
+use super::simd::{sum, sum2, vectorised};
+use super::slices::{on_cpu, output, tensor_like, values, with_all};
 
 /// Each row of `x` (B, S, D) less its mean, over its deviation, times `gain` plus `shift`.
 ///
@@ -62,12 +62,7 @@ impl CustomOp3 for LayerNorm {
         let (x, gain, shift) =
             (values(x, x_layout)?, values(gain, gain_layout)?, values(shift, shift_layout)?);
         let mut out = vec![0f32; x.len()];
-        rows.each(&mut out, |row, out| {
-            let (x, gain, shift) = (rows.row(x, row), rows.shared(gain, row), rows.shared(shift, row));
-            let (mean, inverse) = moments(x, self.eps);
-            let terms = x.iter().zip(gain.iter().zip(shift));
-            out.iter_mut().zip(terms).for_each(|(out, (x, (g, s)))| *out = (x - mean) * inverse * g + s);
-        });
+        rows.each(&mut out, |first, out| layer_norm_rows(rows, first, out, x, (gain, shift), self.eps));
         Ok(output(out, x_layout.shape().clone()))
     }
 
@@ -79,8 +74,11 @@ impl CustomOp3 for LayerNorm {
         _: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let dx = with_values(x, |x_values| {
-            with_values(gain, |g| with_values(gradient, |dy| self.of_input(x, gain, x_values, g, dy)))
+        let rows = Broadcast::of_layouts(x.layout(), gain.layout())?;
+        let dx = with_all([x, gain, gradient], |[x, gain, dy]| {
+            let mut dx = vec![0f32; x.len()];
+            rows.each(&mut dx, |first, dx| layer_norm_slopes(rows, first, dx, (x, gain, dy), self.eps));
+            Ok(dx)
         })?;
         let of_gain = || {
             let normed = reference::layer_norm(x, &gain.ones_like()?, &shift.zeros_like()?, self.eps)?;
@@ -92,27 +90,46 @@ impl CustomOp3 for LayerNorm {
     }
 }
 
-impl LayerNorm {
-    fn of_input(
-        &self,
-        x: &Tensor,
-        gain: &Tensor,
-        x_values: &[f32],
-        g: &[f32],
-        dy: &[f32],
-    ) -> Result<Vec<f32>> {
-        let rows = Broadcast::of_layouts(x.layout(), gain.layout())?;
-        let mut dx = vec![0f32; x_values.len()];
-        rows.each(&mut dx, |row, dx| {
-            let (x, gain, dy) = (rows.row(x_values, row), rows.shared(g, row), rows.row(dy, row));
-            let (mean, inverse) = moments(x, self.eps);
-            dx.iter_mut().zip(dy.iter().zip(gain)).for_each(|(dx, (dy, gain))| *dx = dy * gain);
+vectorised! {
+    fn layer_norm_rows(
+        rows: Broadcast,
+        first: usize,
+        out: &mut [f32],
+        x: &[f32],
+        affine: (&[f32], &[f32]),
+        eps: f64,
+    ) {
+        for (i, out) in out.chunks_exact_mut(rows.size).enumerate() {
+            let x = rows.row(x, first + i);
+            let (gain, shift) = (rows.shared(affine.0, first + i), rows.shared(affine.1, first + i));
+            let (mean, inverse) = moments(x, eps);
+            for (out, (x, (gain, shift))) in out.iter_mut().zip(x.iter().zip(gain.iter().zip(shift))) {
+                *out = (x - mean) * inverse * gain + shift;
+            }
+        }
+    }
+
+    /// The gradient of the input, from input, gain and the result's gradient.
+    fn layer_norm_slopes(
+        rows: Broadcast,
+        first: usize,
+        dx: &mut [f32],
+        operands: (&[f32], &[f32], &[f32]),
+        eps: f64,
+    ) {
+        for (i, dx) in dx.chunks_exact_mut(rows.size).enumerate() {
+            let (x, gain) = (rows.row(operands.0, first + i), rows.shared(operands.1, first + i));
+            let (mean, inverse) = moments(x, eps);
+            for (dx, (dy, gain)) in dx.iter_mut().zip(rows.row(operands.2, first + i).iter().zip(gain)) {
+                *dx = dy * gain;
+            }
             let count = x.len() as f32;
             let level = sum(dx, |d| d) / count;
             let tilt = sum2(dx, x, |d, x| d * (x - mean)) * inverse * inverse / count;
-            dx.iter_mut().zip(x).for_each(|(dx, x)| *dx = (*dx - level - (x - mean) * tilt) * inverse);
-        });
-        Ok(dx)
+            for (dx, x) in dx.iter_mut().zip(x) {
+                *dx = (*dx - level - (x - mean) * tilt) * inverse;
+            }
+        }
     }
 }
 
@@ -141,11 +158,7 @@ impl CustomOp2 for RmsNorm {
         let rows = Broadcast::of_layouts(x_layout, gain_layout)?;
         let (x, gain) = (values(x, x_layout)?, values(gain, gain_layout)?);
         let mut out = vec![0f32; x.len()];
-        rows.each(&mut out, |row, out| {
-            let (x, gain) = (rows.row(x, row), rows.shared(gain, row));
-            let inverse = inverse_rms(x, self.eps);
-            out.iter_mut().zip(x.iter().zip(gain)).for_each(|(out, (x, gain))| *out = x * inverse * gain);
-        });
+        rows.each(&mut out, |first, out| rms_norm_rows(rows, first, out, (x, gain), self.eps));
         Ok(output(out, x_layout.shape().clone()))
     }
 
@@ -156,33 +169,47 @@ impl CustomOp2 for RmsNorm {
         _: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let dx = with_values(x, |x_values| {
-            with_values(gain, |g| with_values(gradient, |dy| self.of_input(x, gain, x_values, g, dy)))
+        let rows = Broadcast::of_layouts(x.layout(), gain.layout())?;
+        let dx = with_all([x, gain, gradient], |[x, gain, dy]| {
+            let mut dx = vec![0f32; x.len()];
+            rows.each(&mut dx, |first, dx| rms_norm_slopes(rows, first, dx, (x, gain, dy), self.eps));
+            Ok(dx)
         })?;
         let of_gain = || sum_to(&(reference::rms_norm(x, &gain.ones_like()?, self.eps)? * gradient)?, gain);
         Ok((Some(tensor_like(dx, x)?), gain.track_op().then(of_gain).transpose()?))
     }
 }
 
-impl RmsNorm {
-    fn of_input(
-        &self,
-        x: &Tensor,
-        gain: &Tensor,
-        x_values: &[f32],
-        g: &[f32],
-        dy: &[f32],
-    ) -> Result<Vec<f32>> {
-        let rows = Broadcast::of_layouts(x.layout(), gain.layout())?;
-        let mut dx = vec![0f32; x_values.len()];
-        rows.each(&mut dx, |row, dx| {
-            let (x, gain, dy) = (rows.row(x_values, row), rows.shared(g, row), rows.row(dy, row));
-            let inverse = inverse_rms(x, self.eps);
-            dx.iter_mut().zip(dy.iter().zip(gain)).for_each(|(dx, (dy, gain))| *dx = dy * gain);
+vectorised! {
+    fn rms_norm_rows(rows: Broadcast, first: usize, out: &mut [f32], operands: (&[f32], &[f32]), eps: f64) {
+        for (i, out) in out.chunks_exact_mut(rows.size).enumerate() {
+            let (x, gain) = (rows.row(operands.0, first + i), rows.shared(operands.1, first + i));
+            let inverse = inverse_rms(x, eps);
+            for (out, (x, gain)) in out.iter_mut().zip(x.iter().zip(gain)) {
+                *out = x * inverse * gain;
+            }
+        }
+    }
+
+    /// The gradient of the input, from input, gain and the result's gradient.
+    fn rms_norm_slopes(
+        rows: Broadcast,
+        first: usize,
+        dx: &mut [f32],
+        operands: (&[f32], &[f32], &[f32]),
+        eps: f64,
+    ) {
+        for (i, dx) in dx.chunks_exact_mut(rows.size).enumerate() {
+            let (x, gain) = (rows.row(operands.0, first + i), rows.shared(operands.1, first + i));
+            let inverse = inverse_rms(x, eps);
+            for (dx, (dy, gain)) in dx.iter_mut().zip(rows.row(operands.2, first + i).iter().zip(gain)) {
+                *dx = dy * gain;
+            }
             let tilt = sum2(dx, x, |d, x| d * x) * inverse * inverse / x.len() as f32;
-            dx.iter_mut().zip(x).for_each(|(dx, x)| *dx = (*dx - x * tilt) * inverse);
-        });
-        Ok(dx)
+            for (dx, x) in dx.iter_mut().zip(x) {
+                *dx = (*dx - x * tilt) * inverse;
+            }
+        }
     }
 }
 

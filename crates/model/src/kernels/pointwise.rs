@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::reference;
 use super::rows::{Broadcast, sum_to};
 use super::simd::{sigmoid, vectorised};
-use super::slices::{on_cpu, output, tensor_like, values, with_values};
+use super::slices::{on_cpu, output, tensor_like, values, with_all};
 
 /// Elements handed to a thread at a time.
 const CHUNK: usize = 1 << 14;
@@ -44,14 +44,12 @@ impl CustomOp1 for GeluTanh {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = values(x, layout)?;
         let mut out = vec![0f32; x.len()];
-        out.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(out, x)| {
-            vectorised(|| out.iter_mut().zip(x).for_each(|(out, &x)| *out = gelu(x)));
-        });
+        out.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(out, x)| gelu_of(out, x));
         Ok(output(out, layout.shape().clone()))
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let slopes = with_values(x, |x| with_values(gradient, |g| Ok(times_slope(x, g))))?;
+        let slopes = with_all([x, gradient], |[x, g]| Ok(times_slope(x, g)))?;
         tensor_like(slopes, x).map(Some)
     }
 }
@@ -59,12 +57,22 @@ impl CustomOp1 for GeluTanh {
 fn times_slope(x: &[f32], gradient: &[f32]) -> Vec<f32> {
     let mut out = vec![0f32; x.len()];
     let chunks = out.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK).zip(gradient.par_chunks(CHUNK)));
-    chunks.for_each(|(out, (x, g))| {
-        vectorised(|| {
-            out.iter_mut().zip(x.iter().zip(g)).for_each(|(out, (&x, &g))| *out = g * gelu_slope(x));
-        });
-    });
+    chunks.for_each(|(out, (x, g))| slope_of(out, x, g));
     out
+}
+
+vectorised! {
+    fn gelu_of(out: &mut [f32], x: &[f32]) {
+        for (out, &x) in out.iter_mut().zip(x) {
+            *out = gelu(x);
+        }
+    }
+
+    fn slope_of(out: &mut [f32], x: &[f32], gradient: &[f32]) {
+        for (out, (&x, &g)) in out.iter_mut().zip(x.iter().zip(gradient)) {
+            *out = g * gelu_slope(x);
+        }
+    }
 }
 
 /// `x + y gate` for `x` and `y` (B, S, D) and `gate` (B, S, D), (B, 1, D) or (D).
@@ -97,11 +105,7 @@ impl CustomOp3 for GatedAdd {
         let rows = Broadcast::of_layouts(x_layout, gate_layout)?;
         let (x, y, gate) = (values(x, x_layout)?, values(y, y_layout)?, values(gate, gate_layout)?);
         let mut out = vec![0f32; x.len()];
-        rows.each(&mut out, |row, out| {
-            let (x, y, gate) = (rows.row(x, row), rows.row(y, row), rows.shared(gate, row));
-            let terms = x.iter().zip(y).zip(gate);
-            out.iter_mut().zip(terms).for_each(|(out, ((x, y), gate))| *out = x + y * gate);
-        });
+        rows.each(&mut out, |first, out| gated_rows(rows, first, out, x, y, gate));
         Ok(output(out, x_layout.shape().clone()))
     }
 
@@ -114,7 +118,32 @@ impl CustomOp3 for GatedAdd {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let of_gate = gate.track_op().then(|| sum_to(&(gradient * y)?, gate)).transpose()?;
-        Ok((Some(gradient.clone()), Some(gradient.broadcast_mul(gate)?), of_gate))
+        let of_y = with_all([gradient, gate], |[g, gate_values]| {
+            let rows = Broadcast::of_layouts(y.layout(), gate.layout())?;
+            let mut out = vec![0f32; g.len()];
+            rows.each(&mut out, |first, out| scaled_rows(rows, first, out, g, gate_values));
+            Ok(out)
+        })?;
+        Ok((Some(gradient.clone()), Some(tensor_like(of_y, y)?), of_gate))
+    }
+}
+
+vectorised! {
+    fn gated_rows(rows: Broadcast, first: usize, out: &mut [f32], x: &[f32], y: &[f32], gate: &[f32]) {
+        for (i, out) in out.chunks_exact_mut(rows.size).enumerate() {
+            let (x, y, gate) = (rows.row(x, first + i), rows.row(y, first + i), rows.shared(gate, first + i));
+            for (out, ((x, y), gate)) in out.iter_mut().zip(x.iter().zip(y).zip(gate)) {
+                *out = x + y * gate;
+            }
+        }
+    }
+
+    fn scaled_rows(rows: Broadcast, first: usize, out: &mut [f32], x: &[f32], by: &[f32]) {
+        for (i, out) in out.chunks_exact_mut(rows.size).enumerate() {
+            for (out, (x, by)) in out.iter_mut().zip(rows.row(x, first + i).iter().zip(rows.shared(by, first + i))) {
+                *out = x * by;
+            }
+        }
     }
 }
 

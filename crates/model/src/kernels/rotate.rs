@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
 use super::reference;
 use super::rows::Broadcast;
+use super::simd::vectorised;
 use super::slices::{on_cpu, output, tensor_like, values, with_values};
 use crate::rope::RopeTable;
 
@@ -53,11 +54,13 @@ impl Rope {
         with_values(&self.cos, |cos| {
             with_values(&self.sin, |sin| {
                 let mut out = vec![0f32; x.len()];
-                rows.each(&mut out, |row, out| {
-                    let angles = row % tokens * pairs..(row % tokens + 1) * pairs;
-                    let (cos, sin, x) = (&cos[angles.clone()], &sin[angles], rows.row(x, row));
-                    for (out, x) in out.chunks_exact_mut(2 * pairs).zip(x.chunks_exact(2 * pairs)) {
-                        turn_head(out, x, cos, sin, direction);
+                rows.each(&mut out, |first, out| {
+                    let x = &x[first * rows.size..][..out.len()];
+                    for (i, (out, x)) in
+                        out.chunks_exact_mut(rows.size).zip(x.chunks_exact(rows.size)).enumerate()
+                    {
+                        let angles = (first + i) % tokens * pairs..((first + i) % tokens + 1) * pairs;
+                        turn_token(out, x, (&cos[angles.clone()], &sin[angles]), direction);
                     }
                 });
                 Ok(out)
@@ -66,13 +69,17 @@ impl Rope {
     }
 }
 
-#[inline(always)]
-fn turn_head(out: &mut [f32], x: &[f32], cos: &[f32], sin: &[f32], direction: f32) {
-    let pairs = out.chunks_exact_mut(2).zip(x.chunks_exact(2)).zip(cos.iter().zip(sin));
-    for ((out, x), (cos, sin)) in pairs {
-        let sin = sin * direction;
-        out[0] = x[0] * cos - x[1] * sin;
-        out[1] = x[0] * sin + x[1] * cos;
+vectorised! {
+    /// All heads of one token.
+    fn turn_token(out: &mut [f32], x: &[f32], angles: (&[f32], &[f32]), direction: f32) {
+        let (cos, sin) = angles;
+        for (out, x) in out.chunks_exact_mut(2 * cos.len()).zip(x.chunks_exact(2 * cos.len())) {
+            for i in 0..cos.len() {
+                let (a, b, sin) = (x[2 * i], x[2 * i + 1], sin[i] * direction);
+                out[2 * i] = a * cos[i] - b * sin;
+                out[2 * i + 1] = a * sin + b * cos[i];
+            }
+        }
     }
 }
 

@@ -3,8 +3,6 @@
 use candle_core::{Layout, Result, Tensor, bail};
 use rayon::prelude::*;
 
-use super::simd::vectorised;
-
 /// Elements handed to a thread at a time.
 const CHUNK: usize = 1 << 14;
 
@@ -39,22 +37,22 @@ impl Broadcast {
     }
 
     /// Row `row` of a tensor that is not shared.
+    #[inline(always)]
     pub fn row<'a>(&self, values: &'a [f32], row: usize) -> &'a [f32] {
         &values[row * self.size..(row + 1) * self.size]
     }
 
     /// The row of the shared tensor that belongs to row `row`.
+    #[inline(always)]
     pub fn shared<'a>(&self, values: &'a [f32], row: usize) -> &'a [f32] {
         self.row(values, row / self.sharing)
     }
 
-    /// Calls `f` with the number of each row of `out` and the row, in parallel and vectorised.
+    /// Calls `f` in parallel with some rows of `out` and the number of the first.
     pub fn each(&self, out: &mut [f32], f: impl Fn(usize, &mut [f32]) + Sync) {
         let at_once = (CHUNK / self.size).max(1);
-        out.par_chunks_mut(at_once * self.size).enumerate().for_each(|(chunk, out)| {
-            let rows = out.chunks_exact_mut(self.size).enumerate();
-            vectorised(|| rows.for_each(|(row, out)| f(chunk * at_once + row, out)));
-        });
+        let chunks = out.par_chunks_mut(at_once * self.size).enumerate();
+        chunks.for_each(|(chunk, out)| f(chunk * at_once, out));
     }
 }
 

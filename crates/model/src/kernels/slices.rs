@@ -17,12 +17,22 @@ pub(crate) fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a
 
 /// Calls `f` with the values of a contiguous f32 tensor on the CPU.
 pub(crate) fn with_values<R>(t: &Tensor, f: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
-    let t = t.contiguous()?;
-    let (storage, layout) = t.storage_and_layout();
-    match &*storage {
-        Storage::Cpu(storage) => f(values(storage, layout)?),
-        _ => bail!("kernel got a tensor that is not on the CPU"),
+    with_all([t], |[values]| f(values))
+}
+
+/// The same for several tensors.
+pub(crate) fn with_all<const N: usize, R>(
+    tensors: [&Tensor; N],
+    f: impl FnOnce([&[f32]; N]) -> Result<R>,
+) -> Result<R> {
+    let whole = tensors.into_iter().map(Tensor::contiguous).collect::<Result<Vec<_>>>()?;
+    let guards: Vec<_> = whole.iter().map(Tensor::storage_and_layout).collect();
+    let mut slices: [&[f32]; N] = [&[]; N];
+    for (slice, (storage, layout)) in slices.iter_mut().zip(&guards) {
+        let Storage::Cpu(storage) = &**storage else { bail!("kernel got a tensor that is not on the CPU") };
+        *slice = values(storage, layout)?;
     }
+    f(slices)
 }
 
 /// A result of a custom operation.

@@ -35,6 +35,7 @@ pub enum Ending {
 fn main() -> ExitCode {
     // First of all: it sets variables of the environment, which only a lone thread may.
     lora_edit_model::kernels::settle_threads();
+    lora_edit_model::kernels::settle_memory();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     match run(&Cli::parse().command) {
         Ok(Ending::Done) => ExitCode::SUCCESS,

@@ -15,6 +15,7 @@ const RANK: usize = 16;
 
 fn main() -> anyhow::Result<()> {
     settle_threads();
+    lora_edit_model::kernels::settle_memory();
     let mut random = NoiseStream::new(1);
     transformer(&mut random)?;
     vae(&mut random)

@@ -11,8 +11,8 @@ use super::frozen::FrozenLinear;
 use super::matrix::{Matrix, Write, multiply};
 use super::slices::{on_cpu, tensor_like, values, with_all};
 
-/// Multiply-adds below which one thread is faster than several.
-const PARALLEL: usize = 1 << 24;
+/// Multiply-adds below which one thread is faster than several: some 20 microseconds' worth.
+const PARALLEL: usize = 1 << 20;
 
 /// Whether [`adapted_linear`] can run on these.
 pub(crate) fn fits(tensors: [&Tensor; 4], bias: Option<&Tensor>) -> bool {
@@ -159,23 +159,38 @@ impl Pair<'_> {
 
     /// `scale·(g·B)ᵀ·x`, (rank, in)
     fn a_gradient(&self, x: &[f32], narrow_gradient: &[f32]) -> Vec<f32> {
-        let rows = x.len() / self.inputs;
-        let narrow = Matrix::new(narrow_gradient, rows, self.rank, self.rank);
-        let mut into = vec![0.0; self.rank * self.inputs];
-        let x = Matrix::new(x, rows, self.inputs, self.inputs);
-        multiply(&mut into, self.inputs, Write::Replace, 1.0, narrow.transposed(), x);
-        into
+        sum_over_rows((narrow_gradient, self.rank), (x, self.inputs))
     }
 
     /// `scale·gᵀ·(x·Aᵀ)`, (out, rank)
     fn b_gradient(&self, gradient: &[f32], narrow: &[f32]) -> Vec<f32> {
-        let rows = gradient.len() / self.outputs;
-        let gradient = Matrix::new(gradient, rows, self.outputs, self.outputs);
-        let mut into = vec![0.0; self.outputs * self.rank];
-        let narrow = Matrix::new(narrow, rows, self.rank, self.rank);
-        multiply(&mut into, self.rank, Write::Replace, 1.0, gradient.transposed(), narrow);
-        into
+        sum_over_rows((gradient, self.outputs), (narrow, self.rank))
     }
+}
+
+/// `leftᵀ·right` (left width, right width) of matrices with the same rows, each given with its width.
+fn sum_over_rows((left, height): (&[f32], usize), (right, width): (&[f32], usize)) -> Vec<f32> {
+    let rows = left.len() / height;
+    let product = |(left, right): (&[f32], &[f32])| {
+        let (left, right) = (
+            Matrix::new(left, left.len() / height, height, height),
+            Matrix::new(right, right.len() / width, width, width),
+        );
+        let mut into = vec![0.0; height * width];
+        multiply(&mut into, width, Write::Replace, 1.0, left.transposed(), right);
+        into
+    };
+    if rows * height * width < PARALLEL {
+        return product((left, right));
+    }
+    let at_once = rows.div_ceil(rayon::current_num_threads());
+    let parts = left.par_chunks(at_once * height).zip(right.par_chunks(at_once * width)).map(product);
+    let mut parts = parts.collect::<Vec<_>>().into_iter();
+    let first = parts.next().unwrap_or_default();
+    parts.fold(first, |mut sum, part| {
+        sum.iter_mut().zip(&part).for_each(|(sum, x)| *sum += x);
+        sum
+    })
 }
 
 /// Calls `f` with rows of `into` and the same rows of `from`, each given with the width of its rows.

@@ -21,11 +21,11 @@ mod rotate;
 mod rows;
 mod simd;
 mod slices;
-#[allow(unsafe_code)] // sets environment variables
+#[allow(unsafe_code)] // sets environment variables and the allocator
 mod threads;
 
 pub use attention::attention;
 pub use norm::{layer_norm, rms_norm};
 pub use pointwise::{gated_add, gelu_tanh};
 pub use rotate::rope;
-pub use threads::settle_threads;
+pub use threads::{settle_memory, settle_threads};

@@ -72,10 +72,12 @@ enum Op {
     },
 }
 
+type Call = Box<dyn Fn(&[Tensor]) -> candle_core::Result<Tensor>>;
+
 /// A kernel with its frozen tensors, and the tensors that it is differentiated by.
 struct Prepared {
     inputs: Vec<Tensor>,
-    call: Box<dyn Fn(&[Tensor]) -> candle_core::Result<Tensor>>,
+    call: Call,
 }
 
 impl Kernel {

@@ -13,6 +13,8 @@ use serde::de::DeserializeOwned;
 
 use crate::cases::{Case, Run};
 
+type Build = fn(&Network) -> Result<Run>;
+
 /// A transformer and its VAE at the size of one clip.
 #[derive(Clone, Deserialize)]
 pub struct Network {
@@ -52,13 +54,13 @@ impl<C: DeserializeOwned + Clone> Described<C> {
 impl Network {
     /// `NAME/transformer-forward`, `NAME/lora-train-step`, `NAME/vae-encode` and `NAME/vae-decode`.
     pub fn cases(self) -> Vec<Case> {
-        let builds: [(&str, fn(&Self) -> Result<Run>); 4] = [
+        let builds: [(&str, Build); 4] = [
             ("transformer-forward", Self::transformer_forward),
             ("lora-train-step", Self::lora_train_step),
             ("vae-encode", Self::vae_encode),
             ("vae-decode", Self::vae_decode),
         ];
-        let case = |(what, build): (&str, fn(&Self) -> Result<Run>)| {
+        let case = |(what, build): (&str, Build)| {
             let network = self.clone();
             Case::new(format!("{}/{what}", self.name), move || build(&network))
         };

@@ -21,6 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("lora-edit-ofx", &["ofx", "lora-edit-shot", "lora-edit-store"]),
     ("xtask", &["lora-edit-shot"]),
+    ("lora-edit-bench", &["lora-edit-model", "lora-edit-adapt"]),
 ];
 
 #[test]
@@ -38,7 +39,7 @@ fn every_room_uses_only_the_rooms_below_it() {
 
 #[test]
 fn tensors_stay_in_their_tower() {
-    let tensor_tower = ["lora-edit-model", "lora-edit-adapt", "lora-edit-pipeline"];
+    let tensor_tower = ["lora-edit-model", "lora-edit-adapt", "lora-edit-pipeline", "lora-edit-bench"];
     for (name, dependencies) in metadata::workspace_packages() {
         let uses_candle = dependencies.iter().any(|d| d.starts_with("candle"));
         assert!(!uses_candle || tensor_tower.contains(&name.as_str()), "{name} must not know candle");
@@ -59,6 +60,7 @@ fn unsafe_is_forbidden_where_it_has_no_business() {
         "crates/pipeline/src/lib.rs",
         "crates/engine/src/main.rs",
         "xtask/src/main.rs",
+        "benchmarks/src/main.rs",
     ];
     for file in forbidden {
         assert!(source(file).contains("#![forbid(unsafe_code)]"), "{file} must forbid unsafe code");

@@ -47,7 +47,7 @@ impl Built {
     /// # Errors
     /// A failed build.
     pub fn build(profile: &str) -> Result<Self> {
-        let messages = cargo_build(profile)?;
+        let messages = cargo_build(&["--workspace"], profile)?;
         let plugin = messages.iter().find_map(plugin_file);
         Ok(Self {
             plugin: plugin.context("cargo built no plug-in library")?,
@@ -57,11 +57,14 @@ impl Built {
     }
 }
 
-/// Cargo's own account of what it built, which holds wherever the target folder is.
-fn cargo_build(profile: &str) -> Result<Vec<serde_json::Value>> {
+/// Builds the packages of `selection`; gives cargo's own account of what it built, which holds wherever the target
+/// folder is.
+pub fn cargo_build(selection: &[&str], profile: &str) -> Result<Vec<serde_json::Value>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--workspace", "--profile", profile, "--message-format", "json-render-diagnostics"])
+        .arg("build")
+        .args(selection)
+        .args(["--profile", profile, "--message-format", "json-render-diagnostics"])
         .current_dir(crate::root())
         .stderr(Stdio::inherit())
         .output()
@@ -82,7 +85,8 @@ fn plugin_file(message: &serde_json::Value) -> Option<PathBuf> {
     files.iter().filter_map(|file| file.as_str()).find(library).map(PathBuf::from)
 }
 
-fn program(messages: &[serde_json::Value], name: &str) -> Result<PathBuf> {
+/// The program `name` among what cargo built.
+pub fn program(messages: &[serde_json::Value], name: &str) -> Result<PathBuf> {
     let built = messages.iter().filter(|message| message["target"]["name"] == name);
     let path = built.filter_map(|message| message["executable"].as_str()).next();
     path.map(PathBuf::from).with_context(|| format!("cargo built no program {name}"))

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod bindings;
 mod bundle;
 mod demo;
@@ -28,6 +29,8 @@ enum Task {
         #[arg(long, default_value_t = 17)]
         frames: usize,
     },
+    /// Measure our networks and kernels, alone or against PyTorch
+    Bench(bench::Options),
     /// Build LoraEdit.ofx.bundle
     Bundle {
         /// Cargo profile to build with
@@ -50,6 +53,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Demo(options) => demo::run(&options),
         Task::Shot { folder, frames } => demo::shot(&folder, frames),
+        Task::Bench(options) => bench::run(&options),
         Task::Bundle { profile, out } => {
             let bundle = bundle::bundle(&bundle::Built::build(&profile)?, &out)?;
             println!("{}", bundle.display());

@@ -8,6 +8,7 @@ use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device, Tensor};
 
 use crate::error::{Loaded, ModelError};
+use crate::flow::NoiseStream;
 use crate::linear::Linear;
 
 /// Prefixes under which repackaged checkpoints keep the transformer, longest first.
@@ -18,6 +19,8 @@ const PREFIXES: [&str; 2] = ["model.diffusion_model.", "diffusion_model."];
 pub struct Weights {
     source: String,
     slots: BTreeMap<String, Slot>,
+    /// Seed of the tensors that have no slot, where they are made up.
+    made_up: Option<u64>,
 }
 
 /// Where one tensor lies.
@@ -46,13 +49,19 @@ impl Weights {
             let file = Arc::new(WeightsFile::open(path)?);
             slots.extend(file.slots());
         }
-        Ok(Self { source: path.display().to_string(), slots })
+        Ok(Self { source: path.display().to_string(), slots, made_up: None })
     }
 
     /// Tensors that are in memory already, under their names in any spelling.
     pub fn from_tensors(tensors: HashMap<String, Tensor>) -> Self {
         let slots = tensors.into_iter().map(|(name, t)| (plain_name(&name), Slot::Memory(t))).collect();
-        Self { source: "tensors in memory".into(), slots }
+        Self { source: "tensors in memory".into(), slots, made_up: None }
+    }
+
+    /// Any tensor that is asked for, of normal numbers over the root of its inputs (all dimensions but the first):
+    /// a network of any size to measure, not to use. The same seed and name give the same values.
+    pub fn random(seed: u64) -> Self {
+        Self { source: "random numbers".into(), slots: BTreeMap::new(), made_up: Some(seed) }
     }
 
     /// Every name, in order.
@@ -75,6 +84,9 @@ impl Weights {
     /// # Errors
     /// Names the tensor and the file when it is missing or not of `shape`.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Loaded<Tensor> {
+        if let (None, Some(seed)) = (self.slots.get(name), self.made_up) {
+            return make_up(seed, name, shape);
+        }
         let slot = self.slots.get(name).ok_or_else(|| self.missing(name))?;
         if slot.shape() != shape {
             let (found, expected) = (slot.shape().to_vec(), shape.to_vec());
@@ -88,7 +100,7 @@ impl Weights {
     /// The same tensors under names given by `rename`.
     pub(crate) fn renamed(&self, rename: impl Fn(&str) -> String) -> Self {
         let slots = self.slots.iter().map(|(name, slot)| (rename(name), slot.clone())).collect();
-        Self { source: self.source.clone(), slots }
+        Self { source: self.source.clone(), slots, made_up: self.made_up }
     }
 
     /// The file or folder these weights come from.
@@ -104,6 +116,15 @@ impl Weights {
     fn missing(&self, name: &str) -> ModelError {
         ModelError::MissingTensor { name: name.into(), file: self.source.clone() }
     }
+}
+
+fn make_up(seed: u64, name: &str, shape: &[usize]) -> Loaded<Tensor> {
+    // FNV-1a: each name gets numbers of its own, whichever is asked for first.
+    let seed = name
+        .bytes()
+        .fold(seed ^ 0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    let inputs = shape.iter().skip(1).product::<usize>().max(1) as f64;
+    Ok((NoiseStream::new(seed).normal(shape)? / inputs.sqrt())?)
 }
 
 /// Part of a network's weights: all names that begin with one prefix.

@@ -15,7 +15,7 @@ const UNROLLED: usize = 1 << 16;
 
 /// Where a convolution reads, in rows and columns alike.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Geometry {
+pub struct Geometry {
     /// Zeros before the first row and column.
     pub before: usize,
     /// Zeros after the last row and column.
@@ -37,7 +37,7 @@ impl Geometry {
 }
 
 /// A convolution with bias.
-pub(crate) struct Conv {
+pub struct Conv {
     outputs: usize,
     inputs: usize,
     frames: usize,
@@ -68,6 +68,9 @@ struct Part {
 
 impl Conv {
     /// From a weight (outputs, inputs, frames, side, side), or without frames, and a bias (outputs).
+    ///
+    /// # Errors
+    /// When the shapes do not fit together.
     pub fn new(weight: &Tensor, bias: &Tensor, geometry: Geometry) -> Result<Self> {
         let weight = if weight.rank() == 4 { weight.unsqueeze(2)? } else { weight.clone() };
         let (outputs, inputs, frames, side, columns) = weight.dims5()?;
@@ -85,6 +88,9 @@ impl Conv {
     }
 
     /// (T, inputs, H, W) with `lead` frames of zeros before it -> (T', outputs, H', W')
+    ///
+    /// # Errors
+    /// When `x` has other channels, or is smaller than the kernel.
     pub fn forward(&self, x: &Tensor, lead: usize) -> Result<Tensor> {
         let sizes = self.sizes(x, lead)?;
         let positions = sizes.rows * sizes.columns;

@@ -10,7 +10,7 @@ pub(crate) mod channel_norm;
 #[cfg(test)]
 mod check;
 #[allow(unsafe_code)] // matrix products into disjoint parts of one output
-pub(crate) mod conv;
+pub mod conv;
 pub mod frozen;
 #[allow(unsafe_code)] // calls of gemm
 mod matrix;

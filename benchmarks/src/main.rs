@@ -1,0 +1,27 @@
+//! Measures our side of the benchmarks: answers requests line by line, or with `--memory CASE` one case's memory.
+#![forbid(unsafe_code)]
+
+mod cases;
+mod kernels;
+mod networks;
+mod usage;
+mod worker;
+
+use anyhow::{Result, bail};
+use lora_edit_model::kernels::settle_threads;
+
+use cases::Sizes;
+
+fn main() -> Result<()> {
+    settle_threads();
+    let cases = Sizes::read(include_str!("../cases.json"))?.cases();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => worker::serve(&cases, std::io::stdin().lock(), std::io::stdout().lock()),
+        ["--memory", name] => {
+            println!("{}", worker::memory(&cases, name)?);
+            Ok(())
+        }
+        _ => bail!("usage: bench-worker [--memory CASE]"),
+    }
+}

@@ -1,0 +1,138 @@
+//! The networks whole, with random weights: transformer, one training step of an adapter, VAE.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use candle_core::{DType, Device, Tensor};
+use lora_edit_adapt::{Adapter, Recipe, TrainInput, TrainState, train};
+use lora_edit_model::flow::NoiseStream;
+use lora_edit_model::{TransformerConfig, VaeConfig, WanTransformer, WanVae, Weights};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::cases::{Case, Run};
+
+type Build = fn(&Network) -> Result<Run>;
+
+/// A transformer and its VAE at the size of one clip.
+#[derive(Clone, Deserialize)]
+pub struct Network {
+    name: String,
+    transformer: Described<TransformerConfig>,
+    vae: Described<VaeConfig>,
+    frames: usize,
+    rows: usize,
+    columns: usize,
+    text_tokens: usize,
+    /// CLIP tokens, where the transformer takes them.
+    #[serde(default)]
+    image_tokens: usize,
+}
+
+/// A configuration, or the path of one in the repository.
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
+enum Described<C> {
+    Path(String),
+    Here(C),
+}
+
+impl<C: DeserializeOwned + Clone> Described<C> {
+    fn config(&self) -> Result<C> {
+        match self {
+            Self::Here(config) => Ok(config.clone()),
+            Self::Path(path) => {
+                let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+                let json = std::fs::read(&path).with_context(|| path.display().to_string())?;
+                serde_json::from_slice(&json).with_context(|| path.display().to_string())
+            }
+        }
+    }
+}
+
+impl Network {
+    /// `NAME/transformer-forward`, `NAME/lora-train-step`, `NAME/vae-encode` and `NAME/vae-decode`.
+    pub fn cases(self) -> Vec<Case> {
+        let builds: [(&str, Build); 4] = [
+            ("transformer-forward", Self::transformer_forward),
+            ("lora-train-step", Self::lora_train_step),
+            ("vae-encode", Self::vae_encode),
+            ("vae-decode", Self::vae_decode),
+        ];
+        let case = |(what, build): (&str, Build)| {
+            let network = self.clone();
+            Case::new(format!("{}/{what}", self.name), move || build(&network))
+        };
+        builds.into_iter().map(case).collect()
+    }
+
+    fn transformer_forward(&self) -> Result<Run> {
+        let (model, input) = (self.load_transformer()?, self.input()?);
+        let x = Tensor::cat(&[&input.latents, &input.condition], 1)?;
+        let t = Tensor::new(&[500f32], &Device::Cpu)?;
+        Ok(Box::new(move || {
+            std::hint::black_box(model.forward(&x, &t, &input.text, input.image.as_ref())?);
+            Ok(())
+        }))
+    }
+
+    /// Forward, loss, backward, clipping and AdamW, by the very loop that the engine runs.
+    fn lora_train_step(&self) -> Result<Run> {
+        let (mut model, input) = (self.load_transformer()?, self.input()?);
+        let mut recipe = Recipe::default();
+        let adapter = Adapter::create(&mut model, &recipe.adapter, 1)?;
+        let mut state = TrainState::new(&adapter, &recipe);
+        Ok(Box::new(move || {
+            recipe.steps = state.steps_done() + 1;
+            let sample = |_| Ok(input.clone());
+            train(&model, &adapter, &recipe, &mut state, sample, |_| ControlFlow::Continue(()))?;
+            Ok(())
+        }))
+    }
+
+    fn vae_encode(&self) -> Result<Run> {
+        let vae = self.load_vae()?;
+        let video = NoiseStream::new(2).normal((1, 3, self.frames, self.rows, self.columns))?;
+        Ok(Box::new(move || {
+            std::hint::black_box(vae.encode(&video)?);
+            Ok(())
+        }))
+    }
+
+    fn vae_decode(&self) -> Result<Run> {
+        let vae = self.load_vae()?;
+        let latent = NoiseStream::new(2).normal(self.latent_shape(vae.config().z_dim)?.as_slice())?;
+        Ok(Box::new(move || {
+            std::hint::black_box(vae.decode(&latent)?);
+            Ok(())
+        }))
+    }
+
+    fn load_transformer(&self) -> Result<WanTransformer> {
+        Ok(WanTransformer::load(&Weights::random(1), self.transformer.config()?)?)
+    }
+
+    fn load_vae(&self) -> Result<WanVae> {
+        Ok(WanVae::load(&Weights::random(1), self.vae.config()?)?)
+    }
+
+    /// (B, channels, F, h, w)
+    fn latent_shape(&self, channels: usize) -> Result<[usize; 5]> {
+        let vae = self.vae.config()?;
+        let (side, frames) = (vae.spatial_factor(), vae.latent_frames(self.frames));
+        Ok([1, channels, frames, self.rows / side, self.columns / side])
+    }
+
+    fn input(&self) -> Result<TrainInput> {
+        let config = self.transformer.config()?;
+        let mut random = NoiseStream::new(3);
+        let mut latent =
+            |channels| -> Result<Tensor> { Ok(random.normal(self.latent_shape(channels)?.as_slice())?) };
+        let (latents, condition) =
+            (latent(config.out_channels)?, latent(config.in_channels - config.out_channels)?);
+        let image = config.image_dim.map(|dim| random.normal((1, self.image_tokens, dim))).transpose()?;
+        let text = Tensor::zeros((1, self.text_tokens, config.text_dim), DType::F32, &Device::Cpu)?;
+        Ok(TrainInput { latents, condition, text, image, loss_weight: None })
+    }
+}

@@ -8,12 +8,13 @@ mod usage;
 mod worker;
 
 use anyhow::{Result, bail};
-use lora_edit_model::kernels::settle_threads;
+use lora_edit_model::kernels::{settle_memory, settle_threads};
 
 use cases::Sizes;
 
 fn main() -> Result<()> {
     settle_threads();
+    settle_memory();
     let cases = Sizes::read(include_str!("../cases.json"))?.cases();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {

@@ -1,17 +1,18 @@
-//! Convolution of frames: tiles of unrolled input times the weights, tiles in parallel. Inference only.
+//! Convolution of frames: tiles of unrolled input times the weights, tiles in parallel.
 
 use std::ops::Range;
 
-use candle_core::{Device, Result, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use gemm::{Parallelism, gemm};
 use rayon::prelude::*;
 
-use super::slices::with_values;
+use super::conv_backward::Gradients;
+use super::slices::{output, tensor_like, values, with_all};
 
 /// Most output positions of a tile.
-const TILE: usize = 256;
+pub(super) const TILE: usize = 256;
 /// Most unrolled input values of a tile at a time; they stay in the second-level cache.
-const UNROLLED: usize = 1 << 16;
+pub(super) const UNROLLED: usize = 1 << 16;
 
 /// Where a convolution reads, in rows and columns alike.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,28 +37,35 @@ impl Geometry {
     }
 }
 
-/// A convolution with bias.
+/// A convolution with bias; gradients reach its input, weight and bias.
 pub struct Conv {
-    outputs: usize,
-    inputs: usize,
-    frames: usize,
-    side: usize,
     /// (frames, outputs, inputs * side * side)
-    weight: Vec<f32>,
-    bias: Vec<f32>,
-    geometry: Geometry,
+    weight: Tensor,
+    bias: Tensor,
+    kind: Kind,
+}
+
+/// The sizes of a convolution.
+#[derive(Clone, Copy)]
+pub(super) struct Kind {
+    pub outputs: usize,
+    pub inputs: usize,
+    pub frames: usize,
+    pub side: usize,
+    pub geometry: Geometry,
 }
 
 /// The sizes of one call.
-struct Sizes {
-    frames_in: usize,
+#[derive(Clone, Copy)]
+pub(super) struct Sizes {
+    pub frames_in: usize,
     /// Frames of zeros before the first.
-    lead: usize,
-    frames_out: usize,
-    rows_in: usize,
-    columns_in: usize,
-    rows: usize,
-    columns: usize,
+    pub lead: usize,
+    pub frames_out: usize,
+    pub rows_in: usize,
+    pub columns_in: usize,
+    pub rows: usize,
+    pub columns: usize,
 }
 
 /// Some channels of one input frame.
@@ -77,14 +85,14 @@ impl Conv {
         if side != columns || bias.dims() != [outputs] {
             bail!("convolution of weight {:?} and bias {:?}", weight.dims(), bias.dims());
         }
-        let by_frame = weight.permute((2, 0, 1, 3, 4))?.contiguous()?;
-        let (weight, bias) = (by_frame.flatten_all()?.to_vec1()?, bias.to_vec1()?);
-        Ok(Self { outputs, inputs, frames, side, weight, bias, geometry })
+        let weight = weight.permute((2, 0, 1, 3, 4))?.contiguous()?;
+        let kind = Kind { outputs, inputs, frames, side, geometry };
+        Ok(Self { weight, bias: bias.contiguous()?, kind })
     }
 
     /// The kernel's length in frames.
     pub fn frames(&self) -> usize {
-        self.frames
+        self.kind.frames
     }
 
     /// (T, inputs, H, W) with `lead` frames of zeros before it -> (T', outputs, H', W')
@@ -92,22 +100,76 @@ impl Conv {
     /// # Errors
     /// When `x` has other channels, or is smaller than the kernel.
     pub fn forward(&self, x: &Tensor, lead: usize) -> Result<Tensor> {
-        let sizes = self.sizes(x, lead)?;
-        let positions = sizes.rows * sizes.columns;
-        let mut out = vec![0f32; sizes.frames_out * self.outputs * positions];
-        let rows = sizes.frames_out * self.outputs;
-        let target = Target { start: out.as_mut_ptr(), rows, positions };
-        let tile = tile_size(positions);
-        with_values(x, |x| {
-            (0..positions.div_ceil(tile)).into_par_iter().for_each(|i| {
-                self.tile(x, &sizes, &target, i * tile..((i + 1) * tile).min(positions));
-            });
-            Ok(())
-        })?;
-        let shape = (sizes.frames_out, self.outputs, sizes.rows, sizes.columns);
-        Tensor::from_vec(out, shape, &Device::Cpu)
+        let op = Convolve { kind: self.kind, sizes: self.kind.sizes(x, lead)? };
+        x.contiguous()?.apply_op3(&self.weight, &self.bias, op)
+    }
+}
+
+struct Convolve {
+    kind: Kind,
+    sizes: Sizes,
+}
+
+impl CustomOp3 for Convolve {
+    fn name(&self) -> &'static str {
+        "convolution"
     }
 
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let Self { kind, sizes } = *self;
+        let x = values(x, x_layout)?;
+        let call =
+            Call { kind, sizes, weight: values(weight, weight_layout)?, bias: values(bias, bias_layout)? };
+        let (positions, rows) = (sizes.positions(), sizes.frames_out * kind.outputs);
+        let mut out = vec![0f32; rows * positions];
+        let target = Target { start: out.as_mut_ptr(), rows, positions };
+        let tile = tile_size(positions);
+        (0..positions.div_ceil(tile)).into_par_iter().for_each(|i| {
+            call.tile(x, &target, i * tile..((i + 1) * tile).min(positions));
+        });
+        Ok(output(out, (sizes.frames_out, kind.outputs, sizes.rows, sizes.columns)))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let Self { kind, sizes } = *self;
+        with_all([x, weight, gradient], |[x_values, w, g]| {
+            let found = Gradients { kind, sizes, gradient: g };
+            let of_x = x.track_op().then(|| tensor_like(found.of_input(w), x)).transpose()?;
+            let of_weight = weight.track_op().then(|| tensor_like(found.of_weight(x_values), weight));
+            let of_bias = bias.track_op().then(|| tensor_like(found.of_bias(), bias)).transpose()?;
+            Ok((of_x, of_weight.transpose()?, of_bias))
+        })
+    }
+}
+
+impl Sizes {
+    /// Output positions of a frame.
+    pub fn positions(&self) -> usize {
+        self.rows * self.columns
+    }
+
+    /// Values of one channel of an input frame.
+    pub fn plane(&self) -> usize {
+        self.rows_in * self.columns_in
+    }
+}
+
+impl Kind {
     fn sizes(&self, x: &Tensor, lead: usize) -> Result<Sizes> {
         let (frames_in, inputs, rows_in, columns_in) = x.dims4()?;
         let g = &self.geometry;
@@ -122,30 +184,16 @@ impl Conv {
         Ok(Sizes { frames_in, lead, frames_out, rows_in, columns_in, rows, columns })
     }
 
-    /// Output positions `span` of every frame and channel.
-    fn tile(&self, x: &[f32], sizes: &Sizes, target: &Target, span: Range<usize>) {
-        for frame in 0..sizes.frames_out {
-            for (channel, &bias) in self.bias.iter().enumerate() {
-                target.fill(frame * self.outputs + channel, &span, bias);
-            }
-        }
-        let area = self.side * self.side;
-        let block = (UNROLLED / (area * span.len())).clamp(1, self.inputs);
-        let mut unrolled = vec![0f32; if self.is_pointwise() { 0 } else { block * area * span.len() }];
-        let plane = sizes.rows_in * sizes.columns_in;
-        for (frame, x) in x.chunks_exact(self.inputs * plane).enumerate().take(sizes.frames_in) {
-            for first in (0..self.inputs).step_by(block) {
-                let channels = first..(first + block).min(self.inputs);
-                let x = &x[channels.start * plane..channels.end * plane];
-                let values = if self.is_pointwise() {
-                    Unrolled { values: &x[span.start..], row_stride: plane }
-                } else {
-                    self.unroll(x, sizes, &span, &mut unrolled);
-                    Unrolled { values: &unrolled, row_stride: span.len() }
-                };
-                self.accumulate(&values, sizes, &Part { frame, channels }, target, &span);
-            }
-        }
+    /// The output frame that tap `tap` of the kernel adds input frame `frame` to, if there is one.
+    pub fn frame_seen(&self, sizes: &Sizes, frame: usize, tap: usize) -> Option<usize> {
+        let start = (frame + sizes.lead).checked_sub(tap)?;
+        let out = start / self.geometry.frame_stride;
+        (start % self.geometry.frame_stride == 0 && out < sizes.frames_out).then_some(out)
+    }
+
+    /// Channels whose unrolled tile of `span` positions fits the cache.
+    pub fn block(&self, span: usize) -> usize {
+        (UNROLLED / (self.side * self.side * span.max(1))).clamp(1, self.inputs)
     }
 
     /// Whether the input is its own unrolling.
@@ -154,31 +202,8 @@ impl Conv {
             && self.geometry == Geometry { frame_stride: self.geometry.frame_stride, ..Geometry::same(1) }
     }
 
-    /// Adds what `part` contributes to every output frame that sees it.
-    fn accumulate(
-        &self,
-        unrolled: &Unrolled<'_>,
-        sizes: &Sizes,
-        part: &Part,
-        target: &Target,
-        span: &Range<usize>,
-    ) {
-        let area = self.side * self.side;
-        let width = self.inputs * area;
-        for tap in 0..self.frames {
-            let Some(start) = (part.frame + sizes.lead).checked_sub(tap) else { continue };
-            let out = start / self.geometry.frame_stride;
-            if start % self.geometry.frame_stride == 0 && out < sizes.frames_out {
-                let weight = &self.weight[tap * self.outputs * width + part.channels.start * area..];
-                let lhs = Weight { values: weight, row_stride: width };
-                let size = (self.outputs, span.len(), part.channels.len() * area);
-                target.add_product(out * self.outputs, span.start, size, &lhs, unrolled);
-            }
-        }
-    }
-
     /// Fills `unrolled` (channels * side * side, span) from `x` (channels, rows, columns).
-    fn unroll(&self, x: &[f32], sizes: &Sizes, span: &Range<usize>, unrolled: &mut [f32]) {
+    pub fn unroll(&self, x: &[f32], sizes: &Sizes, span: &Range<usize>, unrolled: &mut [f32]) {
         let mut lines = unrolled.chunks_exact_mut(span.len());
         for plane in x.chunks_exact(sizes.rows_in * sizes.columns_in) {
             for dy in 0..self.side {
@@ -234,6 +259,55 @@ impl Conv {
         for (i, value) in part.iter_mut().enumerate() {
             let at = ((column + i) * g.stride + dx).checked_sub(g.before).map(|x| x >> shift);
             *value = at.and_then(|x| source.get(x)).copied().unwrap_or(0.0);
+        }
+    }
+}
+
+/// One call's operands but its input.
+struct Call<'a> {
+    kind: Kind,
+    sizes: Sizes,
+    weight: &'a [f32],
+    bias: &'a [f32],
+}
+
+impl Call<'_> {
+    /// Output positions `span` of every frame and channel.
+    fn tile(&self, x: &[f32], target: &Target, span: Range<usize>) {
+        let Self { kind, sizes, .. } = self;
+        for frame in 0..sizes.frames_out {
+            for (channel, &bias) in self.bias.iter().enumerate() {
+                target.fill(frame * kind.outputs + channel, &span, bias);
+            }
+        }
+        let (area, block, plane) = (kind.side * kind.side, kind.block(span.len()), sizes.plane());
+        let mut unrolled = vec![0f32; if kind.is_pointwise() { 0 } else { block * area * span.len() }];
+        for (frame, x) in x.chunks_exact(kind.inputs * plane).enumerate().take(sizes.frames_in) {
+            for first in (0..kind.inputs).step_by(block) {
+                let channels = first..(first + block).min(kind.inputs);
+                let x = &x[channels.start * plane..channels.end * plane];
+                let values = if kind.is_pointwise() {
+                    Unrolled { values: &x[span.start..], row_stride: plane }
+                } else {
+                    kind.unroll(x, sizes, &span, &mut unrolled);
+                    Unrolled { values: &unrolled, row_stride: span.len() }
+                };
+                self.accumulate(&values, &Part { frame, channels }, target, &span);
+            }
+        }
+    }
+
+    /// Adds what `part` contributes to every output frame that sees it.
+    fn accumulate(&self, unrolled: &Unrolled<'_>, part: &Part, target: &Target, span: &Range<usize>) {
+        let Self { kind, sizes, .. } = self;
+        let area = kind.side * kind.side;
+        let width = kind.inputs * area;
+        for tap in 0..kind.frames {
+            let Some(out) = kind.frame_seen(sizes, part.frame, tap) else { continue };
+            let weight = &self.weight[tap * kind.outputs * width + part.channels.start * area..];
+            let lhs = Weight { values: weight, row_stride: width };
+            let size = (kind.outputs, span.len(), part.channels.len() * area);
+            target.add_product(out * kind.outputs, span.start, size, &lhs, unrolled);
         }
     }
 }
@@ -321,6 +395,8 @@ impl Target {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::{DType, Device, Var};
+
     use super::*;
     use crate::flow::NoiseStream;
 
@@ -395,6 +471,48 @@ mod tests {
     fn many_channels_and_tiles_add_up() {
         check(&[6, 40, 3, 3, 3], &[2, 40, 17, 31], 2, Geometry::same(3));
         check(&[3, 20, 3, 3], &[1, 20, 19, 23], 0, Geometry { doubled: true, ..Geometry::same(3) });
+    }
+
+    /// Gradients of `sum(weights * conv(x))`, which is linear in each operand: along any direction the slope is
+    /// `sum(weights * conv)` of that direction, which the definition gives.
+    #[test]
+    fn gradients_equal_the_definition_in_every_geometry() {
+        for (w, x, lead, g) in [
+            (vec![5, 3, 3, 3, 3], [2, 3, 4, 7], 2, Geometry::same(3)),
+            (vec![2, 3, 1, 1, 1], [2, 3, 4, 7], 0, Geometry::same(1)),
+            (vec![4, 3, 3, 3], [3, 3, 5, 6], 0, Geometry { doubled: true, ..Geometry::same(3) }),
+            (vec![4, 3, 3, 3], [2, 3, 6, 8], 0, Geometry { before: 0, stride: 2, ..Geometry::same(3) }),
+            (vec![4, 3, 3, 1, 1], [5, 3, 3, 5], 0, Geometry { frame_stride: 2, ..Geometry::same(1) }),
+            (vec![6, 40, 3, 3, 3], [2, 40, 17, 31], 2, Geometry::same(3)),
+        ] {
+            let mut random = NoiseStream::new(5);
+            let outputs = w[0];
+            let [w, x, b] =
+                [w, x.to_vec(), vec![outputs]].map(|s| Var::from_tensor(&random.normal(s).unwrap()).unwrap());
+            let y = Conv::new(&w, &b, g).unwrap().forward(&x, lead).unwrap();
+            let weights = random.normal(y.shape()).unwrap();
+            let gradients = (&y * &weights).unwrap().sum_all().unwrap().backward().unwrap();
+            let slope = |w: &Tensor, b: &Tensor, x: &Tensor| total(&plain(w, b, g, x, lead), &weights);
+            let none = |t: &Tensor| t.zeros_like().unwrap();
+            for (name, var) in [("input", &x), ("weight", &w), ("bias", &b)] {
+                let along = random.normal(var.shape()).unwrap();
+                let found = total(gradients.get(var).expect("gradient reaches every operand"), &along);
+                let expected = match name {
+                    "input" => slope(&w, &none(&b), &along),
+                    "weight" => slope(&along, &none(&b), &x),
+                    _ => slope(&none(&w), &along, &x),
+                };
+                assert!(
+                    (found - expected).abs() < 1e-4 * expected.abs().max(10.0),
+                    "{name} {g:?}: {found} {expected}"
+                );
+            }
+        }
+    }
+
+    fn total(a: &Tensor, b: &Tensor) -> f64 {
+        let sum = (a.to_dtype(DType::F64).unwrap() * b.to_dtype(DType::F64).unwrap()).unwrap().sum_all();
+        sum.unwrap().to_scalar().unwrap()
     }
 
     #[test]

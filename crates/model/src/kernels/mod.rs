@@ -11,6 +11,7 @@ pub(crate) mod channel_norm;
 mod check;
 #[allow(unsafe_code)] // matrix products into disjoint parts of one output
 pub mod conv;
+mod conv_backward;
 pub mod frozen;
 #[allow(unsafe_code)] // calls of gemm
 mod matrix;

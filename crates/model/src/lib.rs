@@ -4,6 +4,7 @@
 mod attention;
 mod block;
 pub mod config;
+pub mod detect;
 mod embeddings;
 pub mod error;
 pub mod flow;

@@ -10,6 +10,7 @@ pub mod error;
 pub mod flow;
 pub mod kernels;
 pub mod linear;
+pub mod locate;
 pub mod names;
 pub mod rope;
 pub mod sample;

@@ -351,6 +351,73 @@ fn a_torch_file_that_holds_code_is_refused() {
     assert!(error.contains("legacy.pth: not a zip archive"), "{error}");
 }
 
+/// Wraps a pickle as torch does, without its checksums, which nobody looks at.
+fn pth_of(program: &[u8]) -> Vec<u8> {
+    let whole = std::fs::read(fixture("nested.pth")).unwrap();
+    let name = b"nested/data.pkl";
+    let at = whole.windows(name.len()).position(|window| window == name).unwrap();
+    // The program lies after the local header and its padding; what is longer than the old one does not fit.
+    let start = at + whole[at..].iter().position(|&byte| byte == 0x80).unwrap();
+    let mut made = whole;
+    made[start..start + program.len()].copy_from_slice(program);
+    made
+}
+
+#[test]
+fn a_pickle_that_nests_or_calls_is_refused_without_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("made.pth");
+    for (program, expected) in [
+        (&b"\x80\x02cbuiltins\neval\nX\x01\0\0\x001\x85R."[..], "`builtins.eval`"),
+        (b"\x80\x02ctorch.serialization\nload\n.", "`torch.serialization.load`"),
+        (b"\x80\x02\x8c\x02os\x8c\x06system\x93.", "`os.system`"),
+        (
+            b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R.",
+            "broken arguments of torch._utils._rebuild_tensor_v2",
+        ),
+        (b"\x80\x02ctorch\nFloatStorage\n)R.", "refused: it calls torch.FloatStorage"),
+        (b"\x80\x02cos\nsystem\n.", "`os.system`"),
+        (b"\x80\x02i", "pickle operation 0x69"),
+        (b"\x80\x02t.", "a broken pickle"),
+        (b"\x80\x02)\x85\x85\x85\x85.", "it holds no dict of tensors"),
+    ] {
+        std::fs::write(&path, pth_of(program)).unwrap();
+        let error = message(Weights::open(&path));
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+/// A corpus that must not panic: every file kind, with bytes changed by a fixed sequence.
+#[test]
+fn damaged_files_are_errors_or_numbers_but_never_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = 1u64;
+    let mut random = move |below: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % below
+    };
+    for name in ["blocks.gguf", "plain.pth", "transposed.pth", "fp8.pth", "samplers.safetensors"] {
+        let whole = std::fs::read(fixture(name)).unwrap();
+        let path = folder.path().join(name);
+        let mut refused = 0;
+        for _ in 0..200 {
+            let mut damaged = whole.clone();
+            for _ in 0..1 + random(4) {
+                let at = random(damaged.len().min(4000));
+                damaged[at] = random(256) as u8;
+            }
+            std::fs::write(&path, damaged).unwrap();
+            match Weights::open(&path) {
+                Err(_) => refused += 1,
+                Ok(weights) => weights.tensors().for_each(|tensor| {
+                    let _ = weights.tensor(tensor.name, tensor.shape);
+                }),
+            }
+        }
+        assert!(refused > 0, "{name}: no damage was noticed");
+    }
+}
+
 // numbers
 
 #[test]

@@ -3,20 +3,20 @@
 //! A pickle is a program for a small stack machine, which may call any Python function. This reader knows the handful
 //! of names that tensors are made of, turns those into plain values, and refuses a file at the first other name.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// A value on the machine's stack.
+/// A value on the machine's stack. Containers are places in the [`Pickle`] that holds them all: however deep a
+/// malicious file nests them, nothing here recurses.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     /// None, a truth value, a float: nothing that a tensor's place depends on.
     Other,
     Int(i64),
     Text(Rc<str>),
-    Tuple(Rc<Vec<Value>>),
-    List(Rc<RefCell<Vec<Value>>>),
-    Dict(Rc<RefCell<Vec<(Value, Value)>>>),
+    Tuple(usize),
+    List(usize),
+    Dict(usize),
     /// One of the permitted names.
     Name(Rc<str>),
     Storage(Rc<Storage>),
@@ -44,6 +44,34 @@ pub(super) struct TensorAt {
     pub offset: usize,
     pub shape: Vec<usize>,
     pub strides: Vec<usize>,
+}
+
+/// What a program made.
+#[derive(Debug, Default)]
+pub(super) struct Pickle {
+    /// Every tuple, list and dict; of a dict keys and values in turn.
+    containers: Vec<Vec<Value>>,
+    /// The last value.
+    pub result: Option<Value>,
+}
+
+impl Pickle {
+    /// Keys and values of a dict.
+    pub fn items(&self, value: &Value) -> Option<impl Iterator<Item = (&Value, &Value)>> {
+        let Value::Dict(at) = value else { return None };
+        let (pairs, _) = self.containers[*at].as_chunks::<2>();
+        Some(pairs.iter().map(|[key, value]| (key, value)))
+    }
+
+    fn tuple(&self, value: &Value) -> Option<&[Value]> {
+        let Value::Tuple(at) = value else { return None };
+        Some(&self.containers[*at])
+    }
+
+    fn keep(&mut self, values: Vec<Value>) -> usize {
+        self.containers.push(values);
+        self.containers.len() - 1
+    }
 }
 
 /// Names that make tensors and containers of tensors. Storage classes and dtypes are permitted by [`permitted`].
@@ -83,17 +111,18 @@ fn permitted(name: &str) -> bool {
     data || storage || REBUILD.contains(&name) || DTYPES.contains(&bare("torch."))
 }
 
-/// Runs the program and gives its result; the reason where it is broken or asks for anything but data.
-pub(super) fn read(program: &[u8]) -> Result<Value, String> {
-    let mut machine = Machine { program, at: 0, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
-    loop {
-        if let Some(result) = machine.step()? {
-            return Ok(result);
-        }
+/// Runs the program and gives what it made; the reason where it is broken or asks for anything but data.
+pub(super) fn read(program: &[u8]) -> Result<Pickle, String> {
+    let mut machine = Machine { program, ..Machine::default() };
+    while machine.made.result.is_none() {
+        machine.step()?;
     }
+    Ok(machine.made)
 }
 
+#[derive(Default)]
 struct Machine<'a> {
+    made: Pickle,
     program: &'a [u8],
     at: usize,
     stack: Vec<Value>,
@@ -103,10 +132,10 @@ struct Machine<'a> {
 }
 
 impl Machine<'_> {
-    /// Does one operation; the result when it was the last.
-    fn step(&mut self) -> Result<Option<Value>, String> {
+    /// Does one operation.
+    fn step(&mut self) -> Result<(), String> {
         match self.byte()? {
-            b'.' => return self.pop().map(Some),
+            b'.' => self.made.result = Some(self.pop()?),
             b'\x80' => self.skip(1)?,
             b'\x95' => self.skip(8)?,
             b'(' => self.marks.push(self.stack.len()),
@@ -128,15 +157,15 @@ impl Machine<'_> {
             b'X' | b'T' => self.text(4)?,
             b'U' | b'\x8c' => self.text(1)?,
             b'\x8d' => self.text(8)?,
-            b'}' => self.stack.push(Value::Dict(Rc::default())),
-            b']' => self.stack.push(Value::List(Rc::default())),
-            b')' => self.stack.push(Value::Tuple(Rc::default())),
+            b'}' => self.contain(Value::Dict, Vec::new()),
+            b']' => self.contain(Value::List, Vec::new()),
+            b')' => self.contain(Value::Tuple, Vec::new()),
             b'\x85' => self.tuple_of(1)?,
             b'\x86' => self.tuple_of(2)?,
             b'\x87' => self.tuple_of(3)?,
             b't' => {
                 let values = self.marked()?;
-                self.stack.push(Value::Tuple(Rc::new(values)));
+                self.contain(Value::Tuple, values);
             }
             b'a' => {
                 let value = self.pop()?;
@@ -172,8 +201,8 @@ impl Machine<'_> {
             }
             b'Q' => {
                 let id = self.pop()?;
-                self.stack
-                    .push(Value::Storage(Rc::new(storage(&id).ok_or("a broken reference to a storage")?)));
+                let storage = storage(&self.made, &id).ok_or("a broken reference to a storage")?;
+                self.stack.push(Value::Storage(Rc::new(storage)));
             }
             b'R' => self.call()?,
             // The state of an OrderedDict is its `_metadata`, which is of no use here; nothing else may have one.
@@ -182,7 +211,7 @@ impl Machine<'_> {
                 return Err(format!("pickle operation {other:#04x} is not one that tensors need; refused"));
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     fn name(&mut self, module: &str, name: &str) -> Result<(), String> {
@@ -198,17 +227,16 @@ impl Machine<'_> {
 
     fn call(&mut self) -> Result<(), String> {
         let (arguments, function) = (self.pop()?, self.pop()?);
-        let (Value::Name(name), Value::Tuple(arguments)) = (function, arguments) else {
+        let (Value::Name(name), Some(arguments)) = (function, self.made.tuple(&arguments)) else {
             return Err("refused: it calls what is no function of torch".into());
         };
-        let result = match (&*name, arguments.as_slice()) {
-            (ORDERED_DICT, []) => Value::Dict(Rc::default()),
+        let result = match (&*name, arguments) {
+            (ORDERED_DICT, []) => Value::Dict(self.made.keep(Vec::new())),
             (SIZE, [sizes]) => sizes.clone(),
             ("torch._utils._rebuild_parameter", [tensor @ Value::Tensor(_), ..]) => tensor.clone(),
             _ if REBUILD.contains(&&*name) => {
-                let tensor =
-                    rebuild(&name, &arguments).ok_or_else(|| format!("broken arguments of {name}"))?;
-                Value::Tensor(Rc::new(tensor))
+                let tensor = rebuild(&self.made, &name, arguments);
+                Value::Tensor(Rc::new(tensor.ok_or_else(|| format!("broken arguments of {name}"))?))
             }
             _ => return Err(format!("refused: it calls {name}")),
         };
@@ -216,18 +244,23 @@ impl Machine<'_> {
         Ok(())
     }
 
+    fn contain(&mut self, kind: impl Fn(usize) -> Value, values: Vec<Value>) {
+        let at = self.made.keep(values);
+        self.stack.push(kind(at));
+    }
+
     fn append(&mut self, values: Vec<Value>) -> Result<(), String> {
-        let Value::List(list) = self.top()? else { return Err(broken()) };
-        list.borrow_mut().extend(values);
+        let &Value::List(at) = self.top()? else { return Err(broken()) };
+        self.made.containers[at].extend(values);
         Ok(())
     }
 
     fn set(&mut self, values: Vec<Value>) -> Result<(), String> {
-        let Value::Dict(dict) = self.top()? else { return Err(broken()) };
-        let mut values = values.into_iter();
-        while let (Some(key), Some(value)) = (values.next(), values.next()) {
-            dict.borrow_mut().push((key, value));
+        let &Value::Dict(at) = self.top()? else { return Err(broken()) };
+        if values.len() % 2 != 0 {
+            return Err(broken());
         }
+        self.made.containers[at].extend(values);
         Ok(())
     }
 
@@ -273,7 +306,7 @@ impl Machine<'_> {
     fn tuple_of(&mut self, count: usize) -> Result<(), String> {
         let from = self.stack.len().checked_sub(count).ok_or_else(broken)?;
         let values = self.stack.split_off(from);
-        self.stack.push(Value::Tuple(Rc::new(values)));
+        self.contain(Value::Tuple, values);
         Ok(())
     }
 
@@ -327,9 +360,9 @@ impl Machine<'_> {
 }
 
 /// torch's reference to a storage: ("storage", class, key, device, size).
-fn storage(id: &Value) -> Option<Storage> {
-    let Value::Tuple(id) = id else { return None };
-    let [Value::Text(kind), Value::Name(class), Value::Text(key), _, Value::Int(size)] = id.as_slice() else {
+fn storage(made: &Pickle, id: &Value) -> Option<Storage> {
+    let [Value::Text(kind), Value::Name(class), Value::Text(key), _, Value::Int(size)] = made.tuple(id)?
+    else {
         return None;
     };
     let size = usize::try_from(*size).ok().filter(|_| &**kind == "storage")?;
@@ -337,7 +370,7 @@ fn storage(id: &Value) -> Option<Storage> {
 }
 
 /// `_rebuild_tensor` (storage, offset, size, stride, ...); version 3 has the dtype as its seventh argument.
-fn rebuild(name: &str, arguments: &[Value]) -> Option<TensorAt> {
+fn rebuild(made: &Pickle, name: &str, arguments: &[Value]) -> Option<TensorAt> {
     let [Value::Storage(storage), Value::Int(offset), shape, strides, rest @ ..] = arguments else {
         return None;
     };
@@ -346,18 +379,12 @@ fn rebuild(name: &str, arguments: &[Value]) -> Option<TensorAt> {
         (true, [_, _, Value::Name(dtype), ..]) => Some(dtype.clone()),
         _ => return None,
     };
-    let (offset, shape, strides) = (usize::try_from(*offset).ok()?, sizes(shape)?, sizes(strides)?);
-    (shape.len() == strides.len()).then(|| TensorAt {
-        storage: storage.clone(),
-        dtype,
-        offset,
-        shape,
-        strides,
-    })
+    let (shape, strides) = (sizes(made.tuple(shape)?)?, sizes(made.tuple(strides)?)?);
+    let (offset, storage) = (usize::try_from(*offset).ok()?, storage.clone());
+    (shape.len() == strides.len()).then_some(TensorAt { storage, dtype, offset, shape, strides })
 }
 
-fn sizes(value: &Value) -> Option<Vec<usize>> {
-    let Value::Tuple(values) = value else { return None };
+fn sizes(values: &[Value]) -> Option<Vec<usize>> {
     let size = |value: &Value| match value {
         Value::Int(size) => usize::try_from(*size).ok(),
         _ => None,

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::Cursor;
 use std::ops::Range;
+use std::rc::Rc;
 
 use zip::{CompressionMethod, ZipArchive};
 
 use super::format::Format;
 use super::fp8::Float8;
 use super::listing::{Entry, Listing, checked_count};
-use super::pickle::{self, TensorAt, Value};
+use super::pickle::{self, Pickle, TensorAt, Value};
 
 /// What every zip archive begins with.
 pub(super) const MAGIC: [u8; 4] = *b"PK\x03\x04";
@@ -50,16 +51,17 @@ fn records(bytes: &[u8]) -> Result<Records, String> {
     Ok(records)
 }
 
-type StateDict = Vec<(String, std::rc::Rc<TensorAt>)>;
+type StateDict = Vec<(String, Rc<TensorAt>)>;
 
 /// The tensors of a saved dict, or of the one dict of tensors in it.
-fn state_dict(value: &Value) -> Result<StateDict, String> {
-    let own = tensors_in(value);
+fn state_dict(made: &Pickle) -> Result<StateDict, String> {
+    let saved = made.result.as_ref().and_then(|value| Some((value, made.items(value)?)));
+    let (saved, items) = saved.ok_or("it holds no dict of tensors")?;
+    let own = tensors_in(made, saved);
     if !own.is_empty() {
         return Ok(own);
     }
-    let Value::Dict(dict) = value else { return Err("it holds no dict of tensors".into()) };
-    let mut inner: Vec<_> = dict.borrow().iter().map(|(_, value)| tensors_in(value)).collect();
+    let mut inner: Vec<_> = items.map(|(_, value)| tensors_in(made, value)).collect();
     inner.retain(|tensors| !tensors.is_empty());
     match inner.len() {
         1 => Ok(inner.remove(0)),
@@ -68,13 +70,12 @@ fn state_dict(value: &Value) -> Result<StateDict, String> {
     }
 }
 
-fn tensors_in(value: &Value) -> StateDict {
-    let Value::Dict(dict) = value else { return Vec::new() };
-    let tensor = |(key, value): &(Value, Value)| match (key, value) {
+fn tensors_in(made: &Pickle, value: &Value) -> StateDict {
+    let tensor = |(key, value): (&Value, &Value)| match (key, value) {
         (Value::Text(name), Value::Tensor(tensor)) => Some((name.to_string(), tensor.clone())),
         _ => None,
     };
-    dict.borrow().iter().filter_map(tensor).collect()
+    made.items(value).into_iter().flatten().filter_map(tensor).collect()
 }
 
 fn entry(name: &str, tensor: &TensorAt, records: &Records) -> Result<Entry, String> {
@@ -109,17 +110,17 @@ fn entry(name: &str, tensor: &TensorAt, records: &Records) -> Result<Entry, Stri
 /// Numbers from the first to the last of a tensor, both counted.
 fn spanned(tensor: &TensorAt) -> Option<usize> {
     let steps = tensor.shape.iter().zip(&tensor.strides);
-    let last = steps.map(|(size, stride)| (size - 1).checked_mul(*stride));
-    last.sum::<Option<usize>>()?.checked_add(1)
+    let mut last = steps.map(|(size, stride)| (size - 1).checked_mul(*stride));
+    last.try_fold(1, |sum: usize, step| sum.checked_add(step?))
 }
 
 fn is_contiguous(tensor: &TensorAt) -> bool {
-    let mut step = 1;
+    let mut step = 1usize;
     for (&size, &stride) in tensor.shape.iter().zip(&tensor.strides).rev() {
         if size != 1 && stride != step {
             return false;
         }
-        step *= size;
+        step = step.saturating_mul(size);
     }
     true
 }

@@ -40,7 +40,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Listing, String> {
     if end > data.len() {
         return Err(format!("cut short: {} of {end} bytes of tensors are there", data.len()));
     }
-    let start = 8 + length;
+    let start = length + 8;
     let entry = |(name, tensor)| entry(name, tensor, start);
     let entries = header.tensors.into_iter().map(entry).collect::<Result<_, _>>()?;
     Ok(Listing { entries, metadata: header.metadata })
@@ -50,7 +50,8 @@ fn entry(name: String, tensor: Tensor, start: usize) -> Result<Entry, String> {
     let [from, to] = tensor.data_offsets;
     let format = format(&tensor.dtype);
     let length = to.checked_sub(from).ok_or_else(|| format!("tensor {name} ends before it begins"))?;
-    let expected = checked_count(&tensor.shape).and_then(|count| format.bytes_of(count));
+    let count = checked_count(&tensor.shape).ok_or_else(|| format!("tensor {name} is beyond any size"))?;
+    let expected = format.bytes_of(count);
     if format.is_known() && expected != Some(length) {
         let (shape, dtype) = (&tensor.shape, &tensor.dtype);
         return Err(format!("tensor {name}, {dtype} {shape:?}, cannot be {length} bytes"));

@@ -444,6 +444,18 @@ fn numbers_that_are_not_finite_are_an_error_that_names_file_and_tensor() {
 }
 
 #[test]
+fn made_up_weights_are_the_same_for_tensors_and_stored_matrices() {
+    let weights = Weights::random(3);
+    let all = values(&weights, "a", &[4, 16]);
+    let mut rows = [0.0; 32];
+    weights.stored("a", [4, 16]).unwrap().widen(2..4, &mut rows);
+    assert_eq!(rows, all[32..]);
+    assert_ne!(values(&weights, "b", &[4, 16]), all);
+    let spread = all.iter().map(|v| v * v).sum::<f32>() / 64.0;
+    assert!((0.02..0.15).contains(&spread), "{spread} is not near 1/16");
+}
+
+#[test]
 fn a_wrong_shape_and_a_lost_tensor_are_errors_for_stored_matrices_too() {
     let (_folder, weights) = opened(&[floats("a", &[2, 2], &[0.0; 4])], &[]);
     assert!(message(weights.stored("a", [4, 1])).ends_with("tensor a is [2, 2], expected [4, 1]"));

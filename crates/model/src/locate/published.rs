@@ -147,6 +147,6 @@ impl Published {
         let near: Vec<String> =
             path.iter().rev().take(4).map(|part| part.to_string_lossy().into_owned()).collect();
         let says = |word: &&str| near.iter().any(|part| part.contains(*word));
-        self.word.as_ref().is_none_or(says) && !self.not.iter().any(|word| says(word))
+        self.word.as_ref().is_none_or(says) && !self.not.iter().any(says)
     }
 }

@@ -6,6 +6,7 @@ mod format;
 mod fp8;
 mod gguf;
 mod listing;
+mod made_up;
 mod mapped;
 mod pickle;
 mod prefixes;
@@ -16,6 +17,7 @@ mod scope;
 mod slot;
 mod stored;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +38,8 @@ pub struct Weights {
     source: String,
     slots: BTreeMap<String, Slot>,
     metadata: BTreeMap<String, String>,
+    /// Seed of the tensors that have no slot, where they are made up.
+    made_up: Option<u64>,
 }
 
 /// One tensor as its file's header describes it.
@@ -84,14 +88,22 @@ impl Weights {
                 return Err(ModelError::weights(&source, format!("tensor {name} is there twice")));
             }
         }
-        Ok(Self { source, slots, metadata })
+        Ok(Self { source, slots, metadata, made_up: None })
     }
 
     /// Tensors that are in memory already, under their names in any spelling.
     pub fn from_tensors(tensors: HashMap<String, Tensor>) -> Self {
         let plain = prefixes::Plain::of(tensors.keys().map(String::as_str));
         let slots = tensors.iter().map(|(name, t)| (plain.name(name).to_owned(), Slot::Memory(t.clone())));
-        Self { source: "tensors in memory".into(), slots: slots.collect(), metadata: BTreeMap::new() }
+        let source = "tensors in memory".into();
+        Self { source, slots: slots.collect(), metadata: BTreeMap::new(), made_up: None }
+    }
+
+    /// Any tensor that is asked for, of normal numbers over the root of its inputs (all dimensions but the first):
+    /// a network of any size to measure, not to use. The same seed and name give the same values.
+    pub fn random(seed: u64) -> Self {
+        let (slots, metadata) = (BTreeMap::new(), BTreeMap::new());
+        Self { source: "random numbers".into(), slots, metadata, made_up: Some(seed) }
     }
 
     /// Every name, in order.
@@ -171,7 +183,7 @@ impl Weights {
     /// The same tensors under names given by `rename`.
     pub(crate) fn renamed(&self, rename: impl Fn(&str) -> String) -> Self {
         let slots = self.slots.iter().map(|(name, slot)| (rename(name), slot.clone())).collect();
-        Self { source: self.source.clone(), slots, metadata: self.metadata.clone() }
+        Self { slots, source: self.source.clone(), metadata: self.metadata.clone(), made_up: self.made_up }
     }
 
     /// The file or folder these weights come from.
@@ -184,14 +196,17 @@ impl Weights {
         Scope::new(self, prefix.into())
     }
 
-    fn slot(&self, name: &str, shape: &[usize]) -> Loaded<&Slot> {
+    fn slot(&self, name: &str, shape: &[usize]) -> Loaded<Cow<'_, Slot>> {
+        if let (None, Some(seed)) = (self.slots.get(name), self.made_up) {
+            return Ok(Cow::Owned(Slot::Memory(made_up::make_up(seed, name, shape)?)));
+        }
         let slot = self.slots.get(name).ok_or_else(|| self.missing(name))?;
         if slot.shape() != shape {
             let (found, expected) = (slot.shape().to_vec(), shape.to_vec());
             let file = slot.file_name(&self.source);
             return Err(ModelError::WrongShape { name: name.into(), file, found, expected });
         }
-        Ok(slot)
+        Ok(Cow::Borrowed(slot))
     }
 
     fn missing(&self, name: &str) -> ModelError {

@@ -257,7 +257,7 @@ impl Machine<'_> {
 
     fn set(&mut self, values: Vec<Value>) -> Result<(), String> {
         let &Value::Dict(at) = self.top()? else { return Err(broken()) };
-        if values.len() % 2 != 0 {
+        if !values.len().is_multiple_of(2) {
             return Err(broken());
         }
         self.made.containers[at].extend(values);

@@ -25,6 +25,7 @@ const EXIT_CODES: &str = "Exit codes:
 Environment:
   LORA_EDIT_CACHE   the cache folder, where --cache is not given
   LORA_EDIT_MODELS  a folder of base models, where --model-dir is not given
+  HF_ENDPOINT, HF_TOKEN, HF_HOME  the Hugging Face hub, its token, its cache
   RUST_LOG          what to log on stderr, for example lora_edit=debug";
 
 const EDIT_EXAMPLES: &str = "Examples:
@@ -74,7 +75,7 @@ pub enum Command {
     Work(WorkArgs),
     /// Say where jobs stand: all of the cache's, or one.
     Status(StatusArgs),
-    /// The base models found on this machine.
+    /// The base models: found on this machine, looked into, fetched.
     #[command(subcommand)]
     Models(ModelsCommand),
     /// The adapters in the cache.
@@ -192,16 +193,50 @@ pub struct StatusArgs {
 /// `lora-edit models`
 #[derive(Debug, Subcommand)]
 pub enum ModelsCommand {
-    /// Every base model found, with its folder.
+    /// Every base model: where its parts are, their number format and size, and what is missing.
     #[command(after_help = "Examples:
   lora-edit models list
-  lora-edit models list --model-dir /shows/models
+  lora-edit models list --model-dir /comfyui/models
 
-Searched in this order: --model-dir, LORA_EDIT_MODELS, the bundle this program lies in.")]
+Searched in this order: --model-dir, LORA_EDIT_MODELS, the bundle this program lies in, the Hugging Face cache. Each \
+may hold official folders, diffusers folders or a ComfyUI models tree; what a file is, its header tells.")]
     List {
         /// The folder in which base models lie.
         #[arg(long, value_name = "DIR")]
         model_dir: Option<PathBuf>,
+    },
+    /// Say what a weights file is, or all of them in a folder, and whether it is whole.
+    #[command(after_help = "Examples:
+  lora-edit models check wan2.1_i2v_480p_14B_fp8_scaled.safetensors
+  lora-edit models check --deep /models/Wan2.2-TI2V-5B
+
+Reads safetensors (sharded too, fp8 plain and scaled), GGUF and torch's .pth files; of those, headers only. Nothing in \
+a .pth file is ever executed.
+
+Exit codes: 0 all of it can be used, 6 something is broken, incomplete or unknown.")]
+    Check {
+        /// The file or folder.
+        path: PathBuf,
+        /// Read every number too, and look for NaN: minutes for a large model.
+        #[arg(long)]
+        deep: bool,
+    },
+    /// Download what a model lacks on this machine; goes on where an earlier attempt stopped.
+    #[command(after_help = "Examples:
+  lora-edit models fetch wan2.1-fun-1.3b-inp
+  lora-edit models fetch wan2.1-i2v-14b-480p --model-dir /models
+
+Fetched into DIR/NAME, where --model-dir or LORA_EDIT_MODELS names DIR, else into the Hugging Face cache. Sizes and \
+SHA-256 sums are those the hub tells; a file that differs is deleted. HF_ENDPOINT names a mirror, HF_TOKEN a token.")]
+    Fetch {
+        /// The model's name; see `lora-edit models list`.
+        name: String,
+        /// The folder in which base models lie.
+        #[arg(long, value_name = "DIR")]
+        model_dir: Option<PathBuf>,
+        /// Fetch every part, those found elsewhere too.
+        #[arg(long)]
+        all: bool,
     },
 }
 

@@ -22,6 +22,8 @@ fn help_has_examples_and_exit_codes() {
         (vec!["work", "--help"], vec!["Examples:", "SIGTERM"]),
         (vec!["status", "--help"], vec!["--watch"]),
         (vec!["models", "list", "--help"], vec!["LORA_EDIT_MODELS"]),
+        (vec!["models", "check", "--help"], vec!["Examples:", "--deep", "Exit codes"]),
+        (vec!["models", "fetch", "--help"], vec!["Examples:", "HF_ENDPOINT"]),
         (vec!["adapters", "show", "--help"], vec!["Example"]),
     ] {
         let run = place.run(&command);

@@ -13,8 +13,8 @@ pub enum ModelError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A folder without weights, or a file of another kind.
-    #[error("{}: no .safetensors file", path.display())]
+    /// A folder without weights.
+    #[error("{}: no .safetensors file, nor .gguf, nor .pth", path.display())]
     NoWeights {
         /// The folder.
         path: PathBuf,
@@ -69,6 +69,11 @@ impl ModelError {
     /// A weights error in `file`.
     pub(crate) fn weights(file: &str, reason: impl ToString) -> Self {
         Self::BadWeights { file: file.to_owned(), reason: reason.to_string() }
+    }
+
+    /// Something wrong with one tensor in `file`.
+    pub(crate) fn tensor(file: &str, name: &str, reason: impl std::fmt::Display) -> Self {
+        Self::BadWeights { file: file.to_owned(), reason: format!("tensor {name}: {reason}") }
     }
 }
 

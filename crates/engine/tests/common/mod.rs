@@ -76,6 +76,7 @@ impl Workplace {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lora-edit"));
         command.args(arguments).current_dir(self.folder.path());
         command.env_remove("LORA_EDIT_MODELS").env("LORA_EDIT_CACHE", self.path("cache"));
+        command.env_remove("HF_HUB_CACHE").env_remove("HF_TOKEN").env("HF_HOME", self.path("huggingface"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

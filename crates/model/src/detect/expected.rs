@@ -1,0 +1,208 @@
+//! Which tensors a network has, by official name, to say what a file lacks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::kinds::{Network, Variant};
+use crate::config::VaeConfig;
+use crate::names::{official_transformer_name, official_vae_name};
+use crate::weights::{TensorInfo, Weights};
+
+/// Tensors that such a network has and this one lacks.
+pub(super) fn missing(network: Network, weights: &Weights, tensors: &[TensorInfo<'_>]) -> Vec<String> {
+    let names = || tensors.iter().map(|tensor| tensor.name);
+    match network {
+        Network::Transformer(variant) => {
+            let with_image = weights.renamed(official_transformer_name).contains("img_emb.proj.1.weight");
+            lacking(transformer(variant, with_image), names().map(official_transformer_name))
+        }
+        Network::Vae21 => {
+            let config = VaeConfig::default();
+            lacking(vae_21(), names().map(|name| official_vae_name(name, &config)))
+        }
+        Network::Vae22 => {
+            let config = wan_22();
+            lacking(vae_22(), names().map(|name| official_vae_name(name, &config)))
+        }
+        Network::Umt5 => uneven(names(), 24),
+        // Of the 32 blocks, the last is not used and may have been left out.
+        Network::Clip => uneven(names(), 31),
+        Network::Lora(_) | Network::Unknown => Vec::new(),
+    }
+}
+
+fn lacking(expected: Vec<String>, found: impl Iterator<Item = String>) -> Vec<String> {
+    let found: BTreeSet<String> = found.collect();
+    expected.into_iter().filter(|name| !found.contains(name)).collect()
+}
+
+fn with_bias(name: &str) -> [String; 2] {
+    [format!("{name}.weight"), format!("{name}.bias")]
+}
+
+fn transformer(variant: Variant, with_image: bool) -> Vec<String> {
+    let linears = [
+        "self_attn.q",
+        "self_attn.k",
+        "self_attn.v",
+        "self_attn.o",
+        "cross_attn.q",
+        "cross_attn.k",
+        "cross_attn.v",
+        "cross_attn.o",
+        "norm3",
+        "ffn.0",
+        "ffn.2",
+    ];
+    let norms = [
+        "self_attn.norm_q.weight",
+        "self_attn.norm_k.weight",
+        "cross_attn.norm_q.weight",
+        "cross_attn.norm_k.weight",
+        "modulation",
+    ];
+    let mut block: Vec<String> = linears.iter().flat_map(|name| with_bias(name)).collect();
+    block.extend(norms.map(String::from));
+    let ends = [
+        "patch_embedding",
+        "text_embedding.0",
+        "text_embedding.2",
+        "time_embedding.0",
+        "time_embedding.2",
+        "time_projection.1",
+        "head.head",
+    ];
+    let mut names: Vec<String> = ends.iter().flat_map(|name| with_bias(name)).collect();
+    names.push("head.modulation".into());
+    if with_image {
+        block.extend(["cross_attn.k_img", "cross_attn.v_img"].iter().flat_map(|name| with_bias(name)));
+        block.push("cross_attn.norm_k_img.weight".into());
+        names.extend([0, 1, 3, 4].iter().flat_map(|i| with_bias(&format!("img_emb.proj.{i}"))));
+    }
+    for i in 0..variant.layers() {
+        names.extend(block.iter().map(|name| format!("blocks.{i}.{name}")));
+    }
+    names
+}
+
+/// The 2.2 VAE's sizes, as its published configuration says them.
+fn wan_22() -> VaeConfig {
+    VaeConfig {
+        base_dim: 160,
+        decoder_base_dim: Some(256),
+        z_dim: 48,
+        is_residual: true,
+        in_channels: 12,
+        out_channels: 12,
+        patch_size: Some(2),
+        ..VaeConfig::default()
+    }
+}
+
+/// The parts outside the stages, which both VAEs share.
+fn vae_ends() -> Vec<String> {
+    let ends = ["conv1", "conv2", "encoder.conv1", "decoder.conv1", "encoder.head.2", "decoder.head.2"];
+    let mut names: Vec<String> = ends.iter().flat_map(|name| with_bias(name)).collect();
+    for side in ["encoder", "decoder"] {
+        names.push(format!("{side}.head.0.gamma"));
+        names.extend([0, 2].iter().flat_map(|i| residual(&format!("{side}.middle.{i}"), false)));
+        let attention = format!("{side}.middle.1");
+        names.push(format!("{attention}.norm.gamma"));
+        names.extend(["to_qkv", "proj"].iter().flat_map(|part| with_bias(&format!("{attention}.{part}"))));
+    }
+    names
+}
+
+fn residual(at: &str, shortcut: bool) -> Vec<String> {
+    let mut names = vec![format!("{at}.residual.0.gamma"), format!("{at}.residual.3.gamma")];
+    names.extend([2, 6].iter().flat_map(|i| with_bias(&format!("{at}.residual.{i}"))));
+    names.extend(shortcut.then(|| with_bias(&format!("{at}.shortcut"))).into_iter().flatten());
+    names
+}
+
+fn resample(at: &str, frames: bool) -> Vec<String> {
+    let mut names = with_bias(&format!("{at}.resample.1")).to_vec();
+    names.extend(frames.then(|| with_bias(&format!("{at}.time_conv"))).into_iter().flatten());
+    names
+}
+
+/// Stages as letters: `r` a residual block, `s` one with a shortcut, `x` a change of size, `t` one of frames too.
+fn stages(at: &str, letters: &str) -> Vec<String> {
+    let stage = |(i, letter)| match letter {
+        'r' | 's' => residual(&format!("{at}.{i}"), letter == 's'),
+        _ => resample(&format!("{at}.{i}"), letter == 't'),
+    };
+    letters.chars().enumerate().flat_map(stage).collect()
+}
+
+/// 194 tensors: Wan 2.1's `vae.py` with dim 96, multipliers 1, 2, 4, 4.
+fn vae_21() -> Vec<String> {
+    let encoder = stages("encoder.downsamples", "rrxsrtsrtrr");
+    let decoder = stages("decoder.upsamples", "rrrtsrrtrrrxrrr");
+    [vae_ends(), encoder, decoder].concat()
+}
+
+/// 196 tensors: Wan 2.2's `vae2_2.py`.
+fn vae_22() -> Vec<String> {
+    let side = |at: &str, groups: [&str; 4]| {
+        let group = |(i, letters): (usize, &str)| {
+            stages(&format!("{at}.{i}.{}", at.rsplit('.').next().unwrap_or(at)), letters)
+        };
+        groups.into_iter().enumerate().flat_map(group).collect::<Vec<_>>()
+    };
+    let encoder = side("encoder.downsamples", ["rrx", "srt", "srt", "rr"]);
+    let decoder = side("decoder.upsamples", ["rrrt", "rrrt", "srrx", "srr"]);
+    [vae_ends(), encoder, decoder].concat()
+}
+
+/// What some blocks have and others lack, in the file's own spelling, and blocks up to `least` that are not there.
+///
+/// Encoders come in three spellings each; but whatever the spelling, all blocks have the same tensors.
+fn uneven<'a>(names: impl Iterator<Item = &'a str>, least: usize) -> Vec<String> {
+    let mut towers: BTreeMap<&str, BTreeMap<usize, BTreeSet<&str>>> = BTreeMap::new();
+    for (tower, index, rest) in names.filter_map(block_name) {
+        towers.entry(tower).or_default().entry(index).or_default().insert(rest);
+    }
+    // A CLIP file may hold a text tower too, smaller in parts; the one with most tensors is not always the one wanted.
+    let wanted = |(tower, _): &(&&str, &BTreeMap<usize, BTreeSet<&str>>)| !tower.starts_with("textual");
+    let Some((tower, blocks)) = towers.iter().find(wanted) else { return vec!["all blocks".into()] };
+    let all: BTreeSet<&str> = blocks.values().flatten().copied().collect();
+    let last = blocks.keys().last().map_or(0, |last| last + 1).max(least);
+    let lost = |index: usize| {
+        let none = BTreeSet::new();
+        let there = blocks.get(&index).unwrap_or(&none).clone();
+        all.iter()
+            .filter(move |rest| !there.contains(*rest))
+            .map(move |rest| format!("{tower}.{index}.{rest}"))
+    };
+    (0..last).flat_map(lost).collect()
+}
+
+/// Splits `encoder.block.3.layer.0.x` into `encoder.block`, 3 and the rest.
+fn block_name(name: &str) -> Option<(&str, usize, &str)> {
+    let dots = name.match_indices('.').map(|(at, _)| at);
+    for dot in dots {
+        let (tower, rest) = (&name[..dot], &name[dot + 1..]);
+        if let Some((number, rest)) = rest.split_once('.')
+            && let Ok(index) = number.parse()
+        {
+            return Some((tower, index, rest));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts of the published networks.
+    #[test]
+    fn every_network_has_as_many_tensors_as_published() {
+        assert_eq!(transformer(Variant::I2v14b, true).len(), 1303);
+        assert_eq!(transformer(Variant::FunInp1_3b, true).len(), 983);
+        assert_eq!(transformer(Variant::I2vA14b(None), false).len(), 1095);
+        assert_eq!(transformer(Variant::Ti2v5b, false).len(), 825);
+        assert_eq!(vae_21().len(), 194);
+        assert_eq!(vae_22().len(), 196);
+    }
+}

@@ -1,0 +1,50 @@
+//! Weight files made by the tests themselves.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A tensor to be written: dtype as safetensors spells it, shape, bytes.
+pub struct Part {
+    name: String,
+    dtype: &'static str,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+pub fn part(name: &str, dtype: &'static str, shape: &[usize], bytes: Vec<u8>) -> Part {
+    Part { name: name.into(), dtype, shape: shape.to_vec(), bytes }
+}
+
+/// f32 numbers.
+pub fn floats(name: &str, shape: &[usize], values: &[f32]) -> Part {
+    part(name, "F32", shape, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+}
+
+/// Zeros of any dtype that is `width` bytes wide.
+pub fn zeros(name: &str, dtype: &'static str, width: usize, shape: &[usize]) -> Part {
+    part(name, dtype, shape, vec![0; width * shape.iter().product::<usize>()])
+}
+
+/// Writes a safetensors file by hand: the crate's writer knows fewer types than people's files hold.
+pub fn write_safetensors(path: &Path, parts: &[Part], metadata: &[(&str, &str)]) {
+    let mut header = serde_json::Map::new();
+    if !metadata.is_empty() {
+        let metadata: BTreeMap<_, _> = metadata.iter().copied().collect();
+        header.insert("__metadata__".into(), serde_json::json!(metadata));
+    }
+    let mut data = Vec::new();
+    for part in parts {
+        let offsets = [data.len(), data.len() + part.bytes.len()];
+        let info = serde_json::json!({"dtype": part.dtype, "shape": part.shape, "data_offsets": offsets});
+        header.insert(part.name.clone(), info);
+        data.extend_from_slice(&part.bytes);
+    }
+    let header = serde_json::to_vec(&header).unwrap();
+    let length = (header.len() as u64).to_le_bytes();
+    std::fs::write(path, [&length[..], &header, &data].concat()).unwrap();
+}
+
+/// A committed file that another program's writer made (`fixtures/make_files.py`).
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}

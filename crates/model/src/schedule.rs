@@ -108,7 +108,9 @@ fn diffusers_dpm(steps: usize, shift: f64) -> Vec<f64> {
 
 /// `FlowMatchEulerDiscreteScheduler.set_timesteps`, without levels given: from levels shifted at its construction.
 fn diffusers_euler(steps: usize, shift: f64) -> Vec<f64> {
-    let lowest = f64::from(shifted(LOWEST_SIGMA, shift) as f32);
+    // There in f32.
+    let (sigma, factor) = (LOWEST_SIGMA as f32, shift as f32);
+    let lowest = f64::from(factor * sigma / (1.0 + (factor - 1.0) * sigma));
     let base = linspace(1000.0, lowest * 1000.0, steps);
     base.map(|time| shifted(time / 1000.0, shift)).collect()
 }

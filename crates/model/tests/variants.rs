@@ -132,8 +132,8 @@ fn published_models_are_told_apart() {
     }
 }
 
-/// The files hold bf16: against the network that was not rounded. Its two channels are fewer than any real one's,
-/// and dividing by their length enlarges single pixels' errors: so over the whole.
+/// The files hold bf16: against the network that was not rounded. Its few channels are fewer than any real one's, and
+/// dividing by their length enlarges single pixels' errors: so over the whole.
 fn check_rounded(what: &str, ours: &Tensor, full: &Tensor) {
     let error = rms_error(ours, full);
     println!("{what}, bf16: rms error {error:.1e}");

@@ -141,7 +141,8 @@ mod tests {
                     assert!(schedule.sigmas().windows(2).all(|pair| pair[0] > pair[1]));
                     assert_eq!(schedule.sigmas()[steps], 0.0);
                     let off = |(sigma, time): (&f64, &f64)| (1000.0 * sigma - time).abs();
-                    assert!(schedule.sigmas().iter().zip(schedule.times()).map(off).all(|off| off < 1.0));
+                    // A level in f32 may lie just above the whole number its time was truncated below.
+                    assert!(schedule.sigmas().iter().zip(schedule.times()).map(off).all(|off| off < 1.001));
                 }
             }
         }

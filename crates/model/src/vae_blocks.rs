@@ -274,3 +274,45 @@ impl Stage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    fn conv(channels: [usize; 2], [frames, side]: [usize; 2], geometry: Geometry) -> Conv {
+        let [inputs, outputs] = channels;
+        let weight =
+            Tensor::ones((outputs, inputs, frames, side, side), candle_core::DType::F32, &Device::Cpu);
+        let bias = Tensor::zeros(outputs, candle_core::DType::F32, &Device::Cpu).unwrap();
+        Conv::new(&weight.unwrap(), &bias, geometry).unwrap()
+    }
+
+    /// What is kept between chunks may not grow with the clip.
+    #[test]
+    fn memory_stays_the_same_however_many_chunks_pass() {
+        let time = |channels, frame_stride| {
+            Some(CausalConv(conv(channels, [3, 1], Geometry { frame_stride, ..Geometry::same(1) })))
+        };
+        let down = Geometry { before: 0, stride: 2, ..Geometry::same(3) };
+        let up = Geometry { doubled: true, ..Geometry::same(3) };
+        let encoder = [
+            Stage::Resample(Resample { up: false, conv: conv([2, 2], [1, 3], down), time: time([2, 2], 2) }),
+            Stage::Resample(Resample { up: true, conv: conv([2, 1], [1, 3], up), time: time([2, 4], 1) }),
+        ];
+        let first = CausalConv(conv([2, 2], [3, 3], Geometry::same(3)));
+        let mut history = History::default();
+        let mut sizes = Vec::new();
+        for frames in [1, 4, 4, 4, 4, 4] {
+            history.rewind();
+            let x = Tensor::ones((frames, 2, 4, 4), candle_core::DType::F32, &Device::Cpu).unwrap();
+            let x = first.forward(&x, &mut history).unwrap();
+            let y = encoder.iter().try_fold(x, |x, stage| stage.forward(&x, &mut history)).unwrap();
+            assert_eq!(y.dims(), [frames, 1, 4, 4]);
+            sizes.push(history.size());
+        }
+        // Two frames of the first convolution, one of the reduction, two of the enlargement.
+        assert_eq!(sizes[1..], [2 * 32 + 8 + 2 * 8; 5]);
+    }
+}

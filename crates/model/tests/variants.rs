@@ -192,7 +192,7 @@ fn the_published_vaes_are_told_apart() {
     let fixture = Fixture::read("vae_22");
     for weights in [fixture.diffusers_weights(), fixture.official_weights()] {
         let detected = VaeConfig::detect(&weights).unwrap();
-        assert!(detected.is_residual && (detected.base_dim, detected.decoder_base_dim) == (2, Some(3)));
+        assert!(detected.is_residual && (detected.base_dim, detected.decoder_base_dim) == (4, Some(6)));
         assert_eq!((detected.spatial_factor(), detected.z_dim, detected.latents_std.len()), (16, 48, 48));
     }
     let detected = VaeConfig::detect(&Fixture::read("vae_21").official_weights()).unwrap();

@@ -4,6 +4,7 @@ use candle_core::{Result, Tensor};
 
 use crate::attention::{Attention, Context};
 use crate::config::TransformerConfig;
+use crate::embeddings::Times;
 use crate::error::Loaded;
 use crate::kernels::{gated_add, gelu_tanh, layer_norm};
 use crate::linear::Linear;
@@ -34,10 +35,10 @@ impl Block {
         })
     }
 
-    /// x (B, S, dim), time (B, T, 6, dim) with T = 1 or S -> (B, S, dim)
-    pub fn forward(&self, x: &Tensor, time: &Tensor, context: &Context, table: &RopeTable) -> Result<Tensor> {
-        let time = time.broadcast_add(&self.modulation)?;
-        let part = |i: usize| time.narrow(2, i, 1)?.squeeze(2)?.contiguous();
+    /// x (B, S, dim) -> (B, S, dim)
+    pub fn forward(&self, x: &Tensor, times: &Times, context: &Context, table: &RopeTable) -> Result<Tensor> {
+        let time = times.blocks.broadcast_add(&self.modulation)?;
+        let part = |i: usize| times.spread(&time.narrow(1, i, 1)?.squeeze(1)?);
         let normed = layer_norm(x, &(part(1)? + 1.0)?, &part(0)?, self.eps)?;
         let x = gated_add(x, &self.self_attn.to_itself(&normed, table)?, &part(2)?)?;
         let normed = layer_norm(&x, &self.norm3[0], &self.norm3[1], self.eps)?;

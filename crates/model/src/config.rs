@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Loaded, ModelError};
-use crate::names;
+use crate::names::{self, StageKind, decoder_stages, encoder_stages};
 use crate::weights::Weights;
 
 /// The sizes of a Wan transformer, under diffusers' names.
@@ -100,6 +100,7 @@ impl TransformerConfig {
         let patch_size = <[usize; 3]>::try_from(patch).map_err(|_| not_a_patch(weights))?;
         let is_block = |i: &usize| weights.contains(&format!("blocks.{i}.self_attn.q.weight"));
         let image_dim = weights.shape("img_emb.proj.1.weight").map(|shape| shape[0]);
+        let pos_embed_seq_len = weights.shape("img_emb.emb_pos").and_then(|shape| shape.get(1).copied());
         Ok(Self {
             patch_size,
             num_attention_heads: dim / 128,
@@ -111,6 +112,7 @@ impl TransformerConfig {
             num_layers: (0..).take_while(is_block).count(),
             image_dim,
             added_kv_proj_dim: image_dim.map(|_| *dim),
+            pos_embed_seq_len,
             ..Self::default()
         })
     }
@@ -136,7 +138,7 @@ impl TransformerConfig {
             (rotary, "attention_head_dim must be even and at least 6"),
             (same_width, "added_kv_proj_dim must equal the model's width"),
             (self.takes_image() == self.added_kv_proj_dim.is_some(), "image_dim needs added_kv_proj_dim"),
-            (self.pos_embed_seq_len.is_none(), "first-and-last-frame models are not supported"),
+            (self.takes_image() || self.pos_embed_seq_len.is_none(), "pos_embed_seq_len needs image_dim"),
             (positive, "patch_size and num_attention_heads must be positive"),
         ]
         .into_iter()
@@ -144,7 +146,7 @@ impl TransformerConfig {
     }
 }
 
-/// The sizes of a Wan 2.1 VAE, under diffusers' names.
+/// The sizes of a Wan VAE, under diffusers' names.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct VaeConfig {
@@ -166,7 +168,7 @@ pub struct VaeConfig {
     pub latents_mean: Vec<f32>,
     /// Deviation of each latent channel over natural video.
     pub latents_std: Vec<f32>,
-    /// Whether this is the 2.2 layout with residual down blocks, which is not supported.
+    /// Whether this is the 2.2 layout: every stage beside a shortcut without weights.
     pub is_residual: bool,
     /// Channels into the encoder: 3 times the patch's area.
     pub in_channels: usize,
@@ -184,6 +186,20 @@ const WAN_MEAN: [f32; 16] = [
 const WAN_STD: [f32; 16] = [
     2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743, 3.2687, 2.1526, 2.8652, 1.5579, 1.6382,
     1.1253, 2.8251, 1.9160,
+];
+
+/// Wan 2.2's latent statistics, from its published code.
+const WAN_22_MEAN: [f32; 48] = [
+    -0.2289, -0.0052, -0.1323, -0.2339, -0.2799, 0.0174, 0.1838, 0.1557, -0.1382, 0.0542, 0.2813, 0.0891,
+    0.1570, -0.0098, 0.0375, -0.1825, -0.2246, -0.1207, -0.0698, 0.5109, 0.2665, -0.2108, -0.2158, 0.2502,
+    -0.2055, -0.0322, 0.1109, 0.1567, -0.0729, 0.0899, -0.2799, -0.1230, -0.0313, -0.1649, 0.0117, 0.0723,
+    -0.2839, -0.2083, -0.0520, 0.3748, 0.0152, 0.1957, 0.1433, -0.2944, 0.3573, -0.0548, -0.1681, -0.0667,
+];
+const WAN_22_STD: [f32; 48] = [
+    0.4765, 1.0364, 0.4514, 1.1677, 0.5313, 0.4990, 0.4818, 0.5013, 0.8158, 1.0344, 0.5894, 1.0901, 0.6885,
+    0.6165, 0.8454, 0.4978, 0.5759, 0.3523, 0.7135, 0.6804, 0.5833, 1.4146, 0.8986, 0.5659, 0.7069, 0.5338,
+    0.4889, 0.4917, 0.4069, 0.4999, 0.6866, 0.4093, 0.5709, 0.6065, 0.6415, 0.4944, 0.5726, 1.2042, 0.5458,
+    1.6887, 0.3971, 1.0600, 0.3943, 0.5537, 0.5444, 0.4089, 0.7468, 0.7744,
 ];
 
 impl Default for VaeConfig {
@@ -208,6 +224,46 @@ impl Default for VaeConfig {
 }
 
 impl VaeConfig {
+    /// The Wan 2.2 VAE, which TI2V 5B works with.
+    pub fn wan_22() -> Self {
+        Self {
+            base_dim: 160,
+            decoder_base_dim: Some(256),
+            z_dim: 48,
+            latents_mean: WAN_22_MEAN.to_vec(),
+            latents_std: WAN_22_STD.to_vec(),
+            is_residual: true,
+            in_channels: 12,
+            out_channels: 12,
+            patch_size: Some(2),
+            ..Self::default()
+        }
+    }
+
+    /// The published VAE that these tensors are of, in either spelling, or one of its layout with other widths.
+    ///
+    /// # Errors
+    /// When a tensor that tells a size is missing.
+    pub fn detect(weights: &Weights) -> Loaded<Self> {
+        let residual = ["decoder.upsamples.0.upsamples.", "decoder.up_blocks.0.upsampler."];
+        let published = match weights.tensor_names().any(|name| residual.iter().any(|p| name.starts_with(p)))
+        {
+            true => Self::wan_22(),
+            false => Self::default(),
+        };
+        let weights = &weights.renamed(|name| names::official_vae_name(name, &published));
+        let outputs = |name: &str| {
+            let missing = || ModelError::MissingTensor { name: name.into(), file: weights.source().into() };
+            weights.shape(name).and_then(|shape| shape.first().copied()).ok_or_else(missing)
+        };
+        let decoder_base = outputs("decoder.head.0.gamma")?;
+        Ok(Self {
+            base_dim: outputs("encoder.conv1.weight")?,
+            decoder_base_dim: published.decoder_base_dim.map(|_| decoder_base),
+            ..published
+        })
+    }
+
     /// Reads a `config.json`, or the one in a folder.
     ///
     /// # Errors
@@ -249,7 +305,6 @@ impl VaeConfig {
         let sizes = [self.base_dim, self.z_dim, self.decoder_base_dim.unwrap_or(1), self.patch()];
         let latents = [self.latents_mean.len(), self.latents_std.len()];
         [
-            (!self.is_residual, "the Wan 2.2 VAE (is_residual) is not supported"),
             (self.attn_scales.is_empty(), "attention outside the middle block is not supported"),
             (!self.dim_mult.is_empty(), "dim_mult is empty"),
             (sizes.iter().chain(&self.dim_mult).all(|&size| size > 0), "a size is zero"),
@@ -259,6 +314,12 @@ impl VaeConfig {
         ]
         .into_iter()
         .find_map(|(fine, reason)| (!fine).then_some(reason))
+        .or_else(|| self.uneven_shortcut().then_some("channels do not divide evenly in a shortcut"))
+    }
+
+    fn uneven_shortcut(&self) -> bool {
+        let mut stages = encoder_stages(self).into_iter().chain(decoder_stages(self));
+        stages.any(|stage| matches!(stage.kind, StageKind::Group(sizes) if !sizes.fits()))
     }
 }
 

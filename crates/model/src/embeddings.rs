@@ -1,5 +1,7 @@
 //! What goes into the blocks: patches, time, text and image as tokens; and patches out of tokens.
 
+use std::collections::HashMap;
+
 use candle_core::{DType, Device, Result, Tensor, bail};
 
 use crate::config::TransformerConfig;
@@ -33,6 +35,8 @@ impl TwoLayers {
 
 /// CLIP image states to tokens.
 pub(crate) struct ImageEmbedding {
+    /// (1, tokens of both images, image_dim), where the model takes a first and a last frame.
+    positions: Option<Tensor>,
     norm_in: [Tensor; 2],
     first: Linear,
     second: Linear,
@@ -40,12 +44,15 @@ pub(crate) struct ImageEmbedding {
 }
 
 impl ImageEmbedding {
-    pub fn load(w: &Scope<'_>, image_dim: usize, dim: usize) -> Loaded<Self> {
-        let w = w.under("img_emb.proj");
+    pub fn load(w: &Scope<'_>, image_dim: usize, config: &TransformerConfig) -> Loaded<Self> {
+        let (dim, w) = (config.dim(), w.under("img_emb"));
+        let positions = config.pos_embed_seq_len.map(|tokens| w.tensor("emb_pos", &[1, tokens, image_dim]));
+        let w = w.under("proj");
         let norm = |name: &str, size| -> Loaded<[Tensor; 2]> {
             Ok([w.under(name).tensor("weight", &[size])?, w.under(name).tensor("bias", &[size])?])
         };
         Ok(Self {
+            positions: positions.transpose()?,
             norm_in: norm("0", image_dim)?,
             first: w.linear("1", image_dim, image_dim)?,
             second: w.linear("3", image_dim, dim)?,
@@ -53,12 +60,25 @@ impl ImageEmbedding {
         })
     }
 
-    /// (B, tokens, image_dim) -> (B, tokens, dim)
+    /// (B, tokens, image_dim) -> (B, tokens, dim); of two images also (2 B, tokens / 2, image_dim), as diffusers passes.
     pub fn forward(&self, image: &Tensor) -> Result<Tensor> {
-        let x = layer_norm(image, &self.norm_in[0], &self.norm_in[1], IMAGE_EPS)?;
+        let x = match &self.positions {
+            Some(positions) => place_images(image, positions)?,
+            None => image.clone(),
+        };
+        let x = layer_norm(&x, &self.norm_in[0], &self.norm_in[1], IMAGE_EPS)?;
         let x = self.second.forward(&self.first.forward(&x)?.gelu_erf()?)?;
         layer_norm(&x, &self.norm_out[0], &self.norm_out[1], IMAGE_EPS)
     }
+}
+
+/// The tokens of a first and a last frame side by side, each with what was learnt of its position.
+fn place_images(image: &Tensor, positions: &Tensor) -> Result<Tensor> {
+    let (_, tokens, channels) = positions.dims3()?;
+    if !(image.dim(0)? * image.dim(1)?).is_multiple_of(tokens) {
+        bail!("image states {:?} do not hold {tokens} tokens of a first and a last frame", image.dims());
+    }
+    image.reshape(((), tokens, channels))?.broadcast_add(positions)
 }
 
 /// The noise level, for the blocks and for the head.
@@ -76,29 +96,57 @@ impl TimeEmbedding {
         Ok(Self { layers, projection, frequencies: config.freq_dim })
     }
 
-    /// Time steps (B,) or (B, tokens) to the head's (B, T, dim) and the blocks' (B, T, 6, dim), T being 1 or tokens.
-    pub fn forward(&self, t: &Tensor) -> Result<(Tensor, Tensor)> {
+    /// Time steps (B,) or (B, tokens).
+    pub fn forward(&self, t: &Tensor) -> Result<Times> {
         let t = if t.rank() == 1 { t.unsqueeze(1)? } else { t.clone() };
-        let (batch, tokens) = t.dims2()?;
-        let e = self.layers.forward(&sinusoid(&t, self.frequencies)?, Tensor::silu)?;
-        let e0 = self.projection.forward(&e.silu()?)?;
-        let dim = e.dim(2)?;
-        Ok((e, e0.reshape((batch, tokens, 6, dim))?))
+        let shape = t.dims2()?;
+        let steps: Vec<f64> = t.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+        // Of the thousands of tokens of TI2V 5B those of the first frame have one time and all others another.
+        let mut distinct: Vec<f64> = Vec::new();
+        let mut known = HashMap::new();
+        let position = |&t: &f64| {
+            *known.entry(t.to_bits()).or_insert_with(|| {
+                distinct.push(t);
+                distinct.len() as u32 - 1
+            })
+        };
+        let index: Vec<u32> = steps.iter().map(position).collect();
+        let head = self.layers.forward(&sinusoid(&distinct, self.frequencies)?, Tensor::silu)?;
+        let blocks = self.projection.forward(&head.silu()?)?.reshape((distinct.len(), 6, head.dim(1)?))?;
+        Ok(Times { head, blocks, index: Tensor::from_vec(index, steps.len(), &Device::Cpu)?, shape })
     }
 }
 
-/// (B, T) -> (B, T, size): cosines, then sines, of falling frequency; the angles in f64.
-fn sinusoid(t: &Tensor, size: usize) -> Result<Tensor> {
-    let (batch, tokens) = t.dims2()?;
-    let times: Vec<f64> = t.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+/// The noise levels of a call, each embedded once.
+pub(crate) struct Times {
+    /// (times, dim)
+    pub head: Tensor,
+    /// (times, 6, dim)
+    pub blocks: Tensor,
+    /// Which time each clip or token has.
+    index: Tensor,
+    /// Clips, and tokens of each or 1.
+    shape: (usize, usize),
+}
+
+impl Times {
+    /// (times, dim) -> (B, T, dim), T being 1 or the tokens
+    pub fn spread(&self, rows: &Tensor) -> Result<Tensor> {
+        let (batch, tokens) = self.shape;
+        rows.contiguous()?.index_select(&self.index, 0)?.reshape((batch, tokens, ()))
+    }
+}
+
+/// Each time's cosines, then sines, of falling frequency: (times, size); the angles in f64.
+fn sinusoid(times: &[f64], size: usize) -> Result<Tensor> {
     let half = size / 2;
     let frequency = |i: usize| MAX_PERIOD.powf(-(i as f64) / half as f64);
-    let waves = |t: f64| {
+    let waves = |&t: &f64| {
         let angle = move |i| t * frequency(i);
         (0..half).map(move |i| angle(i).cos()).chain((0..half).map(move |i| angle(i).sin()))
     };
-    let values: Vec<f32> = times.into_iter().flat_map(waves).map(|v| v as f32).collect();
-    Tensor::from_vec(values, (batch, tokens, 2 * half), &Device::Cpu)
+    let values: Vec<f32> = times.iter().flat_map(waves).map(|v| v as f32).collect();
+    Tensor::from_vec(values, (times.len(), 2 * half), &Device::Cpu)
 }
 
 /// Cuts the latent into patches of `patch` = (frames, rows, columns).

@@ -38,7 +38,7 @@ pub fn sigmas(steps: usize, shift: f64) -> Vec<f64> {
 
 /// The schedule of Wan's UniPC sampler: as [`sigmas`], but starting at 0.999, where the solver is defined.
 ///
-/// Wan's code also truncates `1000 sigma` to whole numbers before the network sees it; that is not done here.
+/// Wan's code also truncates `1000 sigma` to whole numbers before the network sees it: see [`crate::schedule`].
 pub fn sigmas_unipc(steps: usize, shift: f64) -> Vec<f64> {
     schedule(0.999, steps, shift)
 }

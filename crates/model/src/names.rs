@@ -3,7 +3,7 @@
 use crate::config::VaeConfig;
 
 /// Diffusers' spelling of a transformer's parts, and the official one.
-const TRANSFORMER: [(&str, &str); 22] = [
+const TRANSFORMER: [(&str, &str); 23] = [
     ("condition_embedder.time_embedder.linear_1.", "time_embedding.0."),
     ("condition_embedder.time_embedder.linear_2.", "time_embedding.2."),
     ("condition_embedder.text_embedder.linear_1.", "text_embedding.0."),
@@ -13,6 +13,7 @@ const TRANSFORMER: [(&str, &str); 22] = [
     ("condition_embedder.image_embedder.ff.net.0.proj.", "img_emb.proj.1."),
     ("condition_embedder.image_embedder.ff.net.2.", "img_emb.proj.3."),
     ("condition_embedder.image_embedder.norm2.", "img_emb.proj.4."),
+    ("condition_embedder.image_embedder.pos_embed", "img_emb.emb_pos"),
     ("proj_out.", "head.head."),
     (".attn1.", ".self_attn."),
     (".attn2.", ".cross_attn."),
@@ -49,7 +50,7 @@ fn rename(name: &str) -> String {
     TRANSFORMER.iter().fold(name.to_owned(), |name, (theirs, official)| name.replace(theirs, official))
 }
 
-/// One stage of a VAE's encoder or decoder: a residual block or a change of size.
+/// One stage of a VAE's encoder or decoder: a residual block, a change of size, or in the 2.2 layout both.
 pub(crate) struct VaeStage {
     /// Where its tensors are in official files, such as `encoder.downsamples.3`.
     pub official: String,
@@ -60,15 +61,80 @@ pub(crate) struct VaeStage {
 }
 
 /// What a stage of a VAE does.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum StageKind {
     Residual { inputs: usize, outputs: usize },
     Down { channels: usize, frames: bool },
     Up { channels: usize, frames: bool },
+    Group(GroupSizes),
+}
+
+/// A stage of the 2.2 layout: residual blocks and perhaps a change of size under one shortcut.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct GroupSizes {
+    pub encoder: bool,
+    pub inputs: usize,
+    pub outputs: usize,
+    pub blocks: usize,
+    /// Whether rows and columns change, and then whether the frames do too.
+    pub resize: Option<bool>,
+}
+
+impl GroupSizes {
+    /// The official name of the list within the stage.
+    pub fn inner(&self) -> &'static str {
+        if self.encoder { "downsamples" } else { "upsamples" }
+    }
+
+    /// By how much frames, and rows and columns, change.
+    pub fn factors(&self) -> [usize; 2] {
+        [1 + usize::from(self.resize == Some(true)), 1 + usize::from(self.resize.is_some())]
+    }
+
+    /// Whether the shortcut's channels can be evenly averaged or repeated.
+    pub fn fits(&self) -> bool {
+        let [frames, side] = self.factors();
+        let factor = frames * side * side;
+        match (self.encoder, self.resize) {
+            (true, _) => (self.inputs * factor).is_multiple_of(self.outputs),
+            (false, Some(_)) => (self.outputs * factor).is_multiple_of(self.inputs),
+            (false, None) => true,
+        }
+    }
+
+    /// Official and diffusers' place of each part within the stage.
+    fn places(&self) -> Vec<(String, String)> {
+        let inner = self.inner();
+        let resnet = |i: usize| (format!("{inner}.{i}"), format!("resnets.{i}"));
+        let sampler = if self.encoder { "downsampler" } else { "upsampler" };
+        let resize = self.resize.map(|_| (format!("{inner}.{}", self.blocks), sampler.to_owned()));
+        (0..self.blocks).map(resnet).chain(resize).collect()
+    }
 }
 
 /// The encoder's stages between the first convolution and the middle, in order.
 pub(crate) fn encoder_stages(config: &VaeConfig) -> Vec<VaeStage> {
+    let kinds = if config.is_residual { encoder_groups(config) } else { encoder_kinds(config) };
+    let stage = |(i, kind)| VaeStage {
+        official: format!("encoder.downsamples.{i}"),
+        diffusers: format!("encoder.down_blocks.{i}"),
+        kind,
+    };
+    kinds.into_iter().enumerate().map(stage).collect()
+}
+
+fn encoder_groups(config: &VaeConfig) -> Vec<StageKind> {
+    let mut inputs = config.base_dim;
+    let group = |(level, mult): (usize, &usize)| {
+        let outputs = config.base_dim * mult;
+        let resize = (level < config.reductions()).then(|| config.temperal_downsample[level]);
+        let inputs = std::mem::replace(&mut inputs, outputs);
+        StageKind::Group(GroupSizes { encoder: true, inputs, outputs, blocks: config.num_res_blocks, resize })
+    };
+    config.dim_mult.iter().enumerate().map(group).collect()
+}
+
+fn encoder_kinds(config: &VaeConfig) -> Vec<StageKind> {
     let mut kinds = Vec::new();
     let mut inputs = config.base_dim;
     for (level, mult) in config.dim_mult.iter().enumerate() {
@@ -81,16 +147,14 @@ pub(crate) fn encoder_stages(config: &VaeConfig) -> Vec<VaeStage> {
             kinds.push(StageKind::Down { channels: outputs, frames: config.temperal_downsample[level] });
         }
     }
-    let stage = |(i, kind)| VaeStage {
-        official: format!("encoder.downsamples.{i}"),
-        diffusers: format!("encoder.down_blocks.{i}"),
-        kind,
-    };
-    kinds.into_iter().enumerate().map(stage).collect()
+    kinds
 }
 
 /// The decoder's stages between the middle and the head, in order.
 pub(crate) fn decoder_stages(config: &VaeConfig) -> Vec<VaeStage> {
+    if config.is_residual {
+        return decoder_groups(config);
+    }
     let base = config.decoder_base_dim.unwrap_or(config.base_dim);
     let mut stages: Vec<VaeStage> = Vec::new();
     let mut inputs = base * config.dim_mult[config.reductions()];
@@ -106,12 +170,35 @@ pub(crate) fn decoder_stages(config: &VaeConfig) -> Vec<VaeStage> {
             inputs = outputs;
         }
         if level < config.reductions() {
-            let frames = config.temperal_downsample[config.temperal_downsample.len() - 1 - level];
-            push("upsamplers.0".into(), StageKind::Up { channels: outputs, frames });
+            push(
+                "upsamplers.0".into(),
+                StageKind::Up { channels: outputs, frames: doubles_frames(config, level) },
+            );
             inputs = outputs / 2;
         }
     }
     stages
+}
+
+fn decoder_groups(config: &VaeConfig) -> Vec<VaeStage> {
+    let base = config.decoder_base_dim.unwrap_or(config.base_dim);
+    let mut inputs = base * config.dim_mult[config.reductions()];
+    let group = |level: usize| {
+        let outputs = base * config.dim_mult[config.reductions() - level];
+        let resize = (level < config.reductions()).then(|| doubles_frames(config, level));
+        let inputs = std::mem::replace(&mut inputs, outputs);
+        let blocks = config.num_res_blocks + 1;
+        let sizes = GroupSizes { encoder: false, inputs, outputs, blocks, resize };
+        let (official, diffusers) =
+            (format!("decoder.upsamples.{level}"), format!("decoder.up_blocks.{level}"));
+        VaeStage { official, diffusers, kind: StageKind::Group(sizes) }
+    };
+    (0..config.dim_mult.len()).map(group).collect()
+}
+
+/// Whether the decoder's level also doubles the frames: it undoes the encoder's in reverse.
+fn doubles_frames(config: &VaeConfig, level: usize) -> bool {
+    config.temperal_downsample[config.temperal_downsample.len() - 1 - level]
 }
 
 /// Diffusers' spelling of a VAE's parts outside the stages, and the official one.
@@ -153,7 +240,17 @@ fn vae_modules(config: &VaeConfig) -> Vec<(String, String)> {
         parts.into_iter().enumerate().map(place)
     };
     let stages = encoder_stages(config).into_iter().chain(decoder_stages(config));
-    stages.map(|s| (s.official, s.diffusers)).chain(middle("encoder")).chain(middle("decoder")).collect()
+    stages.flat_map(VaeStage::places).chain(middle("encoder")).chain(middle("decoder")).collect()
+}
+
+impl VaeStage {
+    /// Official and diffusers' place of each part that holds tensors.
+    fn places(self) -> Vec<(String, String)> {
+        let Self { official, diffusers, kind } = self;
+        let StageKind::Group(sizes) = kind else { return vec![(official, diffusers)] };
+        let within = |(ours, theirs)| (format!("{official}.{ours}"), format!("{diffusers}.{theirs}"));
+        sizes.places().into_iter().map(within).collect()
+    }
 }
 
 fn swap_prefix(name: &str, pairs: &[(&str, &str)]) -> String {

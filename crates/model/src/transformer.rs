@@ -2,20 +2,22 @@
 
 use std::path::Path;
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{IndexOp, Result, Tensor, bail};
 
 use crate::attention::Context;
 use crate::block::Block;
 use crate::config::TransformerConfig;
-use crate::embeddings::{ImageEmbedding, Patches, TimeEmbedding, TwoLayers, embed_text};
+use crate::embeddings::{ImageEmbedding, Patches, TimeEmbedding, Times, TwoLayers, embed_text};
 use crate::error::Loaded;
 use crate::kernels::layer_norm;
 use crate::linear::Linear;
 use crate::names::official_transformer_name;
 use crate::rope::RopeTable;
+use crate::step_cache::StepCache;
 use crate::weights::{Scope, Weights};
 
-/// Wan 2.1 image-to-video (with CLIP) or text-to-video, and either expert of Wan 2.2 A14B.
+/// Wan 2.1 image-to-video (with CLIP, of one frame or of the first and the last) or text-to-video, Wan 2.2 TI2V 5B,
+/// and either expert of Wan 2.2 A14B.
 pub struct WanTransformer {
     config: TransformerConfig,
     patches: Patches,
@@ -39,7 +41,7 @@ impl WanTransformer {
             patches: Patches::load(&w, &config)?,
             text: TwoLayers::load(&w, "text_embedding", config.text_dim, dim)?,
             time: TimeEmbedding::load(&w, &config)?,
-            image: config.image_dim.map(|size| ImageEmbedding::load(&w, size, dim)).transpose()?,
+            image: config.image_dim.map(|size| ImageEmbedding::load(&w, size, &config)).transpose()?,
             blocks: (0..config.num_layers).map(block).collect::<Loaded<_>>()?,
             head: Head::load(&w.under("head"), &config)?,
             config,
@@ -64,22 +66,45 @@ impl WanTransformer {
     /// - `x` (B, in_channels, F, h, w): noisy latent, then mask and condition; sizes are multiples of the patch
     /// - `t` (B,), or (B, tokens) where tokens differ: 1000 times the noise level
     /// - `text` (B, L, text_dim): padded by the caller as the model expects
-    /// - `image` (B, tokens, image_dim): CLIP states, exactly where the model takes them
+    /// - `image` (B, tokens, image_dim): CLIP states, exactly where the model takes them; those of a first and a last
+    ///   frame one after the other, along the tokens or along the batch
     ///
     /// Gives (B, out_channels, F, h, w). Gradients reach `x` and every low-rank pair.
     ///
     /// # Errors
     /// When shapes do not fit, or an image is missing or unwanted.
     pub fn forward(&self, x: &Tensor, t: &Tensor, text: &Tensor, image: Option<&Tensor>) -> Result<Tensor> {
+        self.forward_cached(x, t, text, image, None)
+    }
+
+    /// [`WanTransformer::forward`], which with a `cache` may reuse the last step's blocks; no gradients then.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn forward_cached(
+        &self,
+        x: &Tensor,
+        t: &Tensor,
+        text: &Tensor,
+        image: Option<&Tensor>,
+        cache: Option<&mut StepCache>,
+    ) -> Result<Tensor> {
         let grid = self.patches.grid(x)?;
         let table = RopeTable::new(grid, self.config.attention_head_dim)?;
-        let (time, time_in_blocks) = self.time.forward(t)?;
+        let times = self.time.forward(t)?;
         let context = Context { text: embed_text(&self.text, text)?, image: self.embed_image(image)? };
-        let mut x = self.patches.embed(x)?;
-        for block in &self.blocks {
-            x = block.forward(&x, &time_in_blocks, &context, &table)?;
-        }
-        self.patches.join(&self.head.forward(&x, &time)?, grid)
+        let x = self.patches.embed(x)?;
+        let through = |blocks: &[Block], x: Tensor| {
+            blocks.iter().try_fold(x, |x, block| block.forward(&x, &times, &context, &table))
+        };
+        let x = match (cache, self.blocks.split_first()) {
+            (Some(cache), Some((first, others))) => {
+                let after_first = first.forward(&x, &times, &context, &table)?;
+                cache.blocks(&x, after_first, |x| through(others, x))?
+            }
+            _ => through(&self.blocks, x)?,
+        };
+        self.patches.join(&self.head.forward(&x, &times)?, grid)
     }
 
     fn embed_image(&self, image: Option<&Tensor>) -> Result<Option<Tensor>> {
@@ -126,9 +151,9 @@ impl Head {
         Ok(Self { eps: config.eps, modulation, head: w.linear("head", dim, config.out_channels * patch)? })
     }
 
-    /// x (B, S, dim), time (B, T, dim) -> (B, S, patch * out_channels)
-    fn forward(&self, x: &Tensor, time: &Tensor) -> Result<Tensor> {
-        let part = |i: usize| time.broadcast_add(&self.modulation.narrow(1, i, 1)?);
+    /// x (B, S, dim) -> (B, S, patch * out_channels)
+    fn forward(&self, x: &Tensor, times: &Times) -> Result<Tensor> {
+        let part = |i: usize| times.spread(&times.head.broadcast_add(&self.modulation.i((0, i))?)?);
         self.head.forward(&layer_norm(x, &(part(1)? + 1.0)?, &part(0)?, self.eps)?)
     }
 }

@@ -1,4 +1,4 @@
-//! The causal video VAE of Wan 2.1, in any size: pixels to latents and back, chunk by chunk. Inference only.
+//! The causal video VAE of Wan 2.1 and of Wan 2.2, in any size: pixels to latents and back, chunk by chunk. Inference only.
 
 use std::path::Path;
 
@@ -141,7 +141,7 @@ impl Side {
         middle_first: bool,
     ) -> Loaded<Self> {
         let [inputs, start, middle, end, outputs] = ends;
-        let stage = |stage: &VaeStage| Stage::load(&w.under(&stage.official), stage.kind);
+        let stage = |stage: &VaeStage| Stage::load(&w.under(&stage.official), &stage.kind);
         let w = w.under(side);
         let residual = |name| Residual::load(&w.under(name), middle, middle);
         Ok(Self {

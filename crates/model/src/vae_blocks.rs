@@ -7,6 +7,7 @@ use crate::kernels::attention;
 use crate::kernels::channel_norm::channel_norm;
 use crate::kernels::conv::{Conv, Geometry};
 use crate::names::StageKind;
+use crate::vae_groups::Group;
 use crate::weights::Scope;
 
 /// What causal layers remember of the chunks before, one slot per layer in the order of their calls.
@@ -14,6 +15,7 @@ use crate::weights::Scope;
 pub(crate) struct History {
     slots: Vec<Slot>,
     next: usize,
+    begun: bool,
 }
 
 /// What one layer remembers.
@@ -28,7 +30,19 @@ struct Slot {
 impl History {
     /// Starts the next chunk: layers will ask for their slots from the first on.
     pub fn rewind(&mut self) {
+        self.begun = !self.slots.is_empty();
         self.next = 0;
+    }
+
+    /// Whether a chunk has passed already.
+    pub fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// How many numbers are remembered.
+    #[cfg(test)]
+    pub fn size(&self) -> usize {
+        self.slots.iter().filter_map(|slot| slot.past.as_ref()).map(Tensor::elem_count).sum()
     }
 
     fn slot(&mut self) -> &mut Slot {
@@ -180,27 +194,32 @@ impl FrameAttention {
 
 /// Half or twice the rows and columns, and perhaps the frames.
 pub(crate) struct Resample {
+    up: bool,
     conv: Conv,
     time: Option<CausalConv>,
 }
 
 impl Resample {
     /// Half the rows and columns.
-    fn load_down(w: &Scope<'_>, channels: usize, frames: bool) -> Loaded<Self> {
+    pub fn load_down(w: &Scope<'_>, channels: usize, frames: bool) -> Loaded<Self> {
         // Zeros stand after the last row and column only.
         let geometry = Geometry { before: 0, stride: 2, ..Geometry::same(3) };
         let every_other = Geometry { frame_stride: 2, ..Geometry::same(1) };
         let time = || conv3d(w, "time_conv", [channels; 2], [3, 1], every_other).map(CausalConv);
         let conv = conv2d(w, "resample.1", [channels; 2], 3, geometry)?;
-        Ok(Self { conv, time: frames.then(time).transpose()? })
+        Ok(Self { up: false, conv, time: frames.then(time).transpose()? })
     }
 
-    /// Twice the rows and columns, half the channels.
-    fn load_up(w: &Scope<'_>, channels: usize, frames: bool) -> Loaded<Self> {
+    /// Twice the rows and columns.
+    pub fn load_up(w: &Scope<'_>, [channels, outputs]: [usize; 2], frames: bool) -> Loaded<Self> {
         let geometry = Geometry { doubled: true, ..Geometry::same(3) };
         let time = || CausalConv::load(w, "time_conv", [channels, 2 * channels], [3, 1]);
-        let conv = conv2d(w, "resample.1", [channels, channels / 2], 3, geometry)?;
-        Ok(Self { conv, time: frames.then(time).transpose()? })
+        let conv = conv2d(w, "resample.1", [channels, outputs], 3, geometry)?;
+        Ok(Self { up: true, conv, time: frames.then(time).transpose()? })
+    }
+
+    pub fn forward(&self, x: &Tensor, history: &mut History) -> Result<Tensor> {
+        if self.up { self.up(x, history) } else { self.down(x, history) }
     }
 
     /// The very first frame is not merged with others: it passes as it is.
@@ -229,26 +248,71 @@ impl Resample {
 /// One step of the encoder or decoder.
 pub(crate) enum Stage {
     Residual(Box<Residual>),
-    Down(Resample),
-    Up(Resample),
+    Resample(Resample),
+    Group(Group),
 }
 
 impl Stage {
-    pub fn load(w: &Scope<'_>, kind: StageKind) -> Loaded<Self> {
-        Ok(match kind {
+    pub fn load(w: &Scope<'_>, kind: &StageKind) -> Loaded<Self> {
+        Ok(match *kind {
             StageKind::Residual { inputs, outputs } => {
                 Self::Residual(Box::new(Residual::load(w, inputs, outputs)?))
             }
-            StageKind::Down { channels, frames } => Self::Down(Resample::load_down(w, channels, frames)?),
-            StageKind::Up { channels, frames } => Self::Up(Resample::load_up(w, channels, frames)?),
+            StageKind::Down { channels, frames } => Self::Resample(Resample::load_down(w, channels, frames)?),
+            StageKind::Up { channels, frames } => {
+                Self::Resample(Resample::load_up(w, [channels, channels / 2], frames)?)
+            }
+            StageKind::Group(ref sizes) => Self::Group(Group::load(w, sizes)?),
         })
     }
 
     pub fn forward(&self, x: &Tensor, history: &mut History) -> Result<Tensor> {
         match self {
             Self::Residual(block) => block.forward(x, history),
-            Self::Down(resample) => resample.down(x, history),
-            Self::Up(resample) => resample.up(x, history),
+            Self::Resample(resample) => resample.forward(x, history),
+            Self::Group(group) => group.forward(x, history),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    fn conv(channels: [usize; 2], [frames, side]: [usize; 2], geometry: Geometry) -> Conv {
+        let [inputs, outputs] = channels;
+        let weight =
+            Tensor::ones((outputs, inputs, frames, side, side), candle_core::DType::F32, &Device::Cpu);
+        let bias = Tensor::zeros(outputs, candle_core::DType::F32, &Device::Cpu).unwrap();
+        Conv::new(&weight.unwrap(), &bias, geometry).unwrap()
+    }
+
+    /// What is kept between chunks may not grow with the clip.
+    #[test]
+    fn memory_stays_the_same_however_many_chunks_pass() {
+        let time = |channels, frame_stride| {
+            Some(CausalConv(conv(channels, [3, 1], Geometry { frame_stride, ..Geometry::same(1) })))
+        };
+        let down = Geometry { before: 0, stride: 2, ..Geometry::same(3) };
+        let up = Geometry { doubled: true, ..Geometry::same(3) };
+        let encoder = [
+            Stage::Resample(Resample { up: false, conv: conv([2, 2], [1, 3], down), time: time([2, 2], 2) }),
+            Stage::Resample(Resample { up: true, conv: conv([2, 1], [1, 3], up), time: time([2, 4], 1) }),
+        ];
+        let first = CausalConv(conv([2, 2], [3, 3], Geometry::same(3)));
+        let mut history = History::default();
+        let mut sizes = Vec::new();
+        for frames in [1, 4, 4, 4, 4, 4] {
+            history.rewind();
+            let x = Tensor::ones((frames, 2, 4, 4), candle_core::DType::F32, &Device::Cpu).unwrap();
+            let x = first.forward(&x, &mut history).unwrap();
+            let y = encoder.iter().try_fold(x, |x, stage| stage.forward(&x, &mut history)).unwrap();
+            assert_eq!(y.dims(), [frames, 1, 4, 4]);
+            sizes.push(history.size());
+        }
+        // Two frames of the first convolution, one of the reduction, two of the enlargement.
+        assert_eq!(sizes[1..], [2 * 32 + 8 + 2 * 8; 5]);
     }
 }

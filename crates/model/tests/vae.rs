@@ -124,7 +124,12 @@ fn missing_and_unsupported_parts_are_named() {
     assert!(error.contains("no tensor decoder.upsamples.4.shortcut.weight"), "{error}");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.json");
-    std::fs::write(&path, r#"{"is_residual": true}"#).unwrap();
-    let error = VaeConfig::read(&path).unwrap_err().to_string();
-    assert!(error.contains("config.json: the Wan 2.2 VAE"), "{error}");
+    for (config, reason) in [
+        (r#"{"attn_scales": [0.5]}"#, "attention outside the middle"),
+        (r#"{"is_residual": true, "base_dim": 10, "dim_mult": [1, 7, 7, 7]}"#, "do not divide evenly"),
+    ] {
+        std::fs::write(&path, config).unwrap();
+        let error = VaeConfig::read(&path).unwrap_err().to_string();
+        assert!(error.contains("config.json: ") && error.contains(reason), "{error}");
+    }
 }

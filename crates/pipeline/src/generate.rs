@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use candle_core::Tensor;
 use lora_edit_model::flow::noise;
-use lora_edit_model::sample::{self, Denoised, denoise};
+use lora_edit_model::sample::{self, Denoise, Denoised};
+use lora_edit_model::schedule::Schedule;
 use lora_edit_shot::Frame;
 use lora_edit_shot::job::{Sampler, Sampling};
 
@@ -62,12 +63,13 @@ fn sampled(
     let (_, channels, frames, h, w) = condition.dims5()?;
     let start = noise(sampling.seed, (1, channels - MASK_CHANNELS, frames, h, w))?;
     let sampler = sampler(sampling.sampler);
-    let sigmas = sampler.sigmas(sampling.steps, sampling.shift);
+    let schedule = &Schedule::exact(sampler.sigmas(sampling.steps, sampling.shift));
     let on_step = |step| match progress.even_step(step, sampling.steps) && step < sampling.steps {
         true => ControlFlow::Break(()),
         false => ControlFlow::Continue(()),
     };
-    Ok(denoise(sampler, &sigmas, start, |x, t| base.velocity(x, t, condition), on_step)?)
+    let way = Denoise { sampler, schedule, known: None };
+    Ok(way.run(start, |x, t| base.velocity(x, t, condition), on_step)?)
 }
 
 /// The condition begins with this many mask channels; the rest are latents, as many as the noise has.

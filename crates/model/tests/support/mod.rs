@@ -58,6 +58,11 @@ impl Fixture {
     }
 }
 
+/// The same tensors as if the file had stored them in bf16.
+pub fn stored_in_bf16(tensors: HashMap<String, Tensor>) -> HashMap<String, Tensor> {
+    tensors.into_iter().map(|(name, t)| (name, t.to_dtype(DType::BF16).unwrap())).collect()
+}
+
 /// The greatest difference, relative to the greatest expected value.
 pub fn relative_error(ours: &Tensor, expected: &Tensor) -> f64 {
     assert_eq!(ours.dims(), expected.dims());
@@ -67,6 +72,13 @@ pub fn relative_error(ours: &Tensor, expected: &Tensor) -> f64 {
     let error = peak((ours - &expected).unwrap()) / peak(expected);
     assert!(error.is_finite());
     error
+}
+
+/// The root mean square of the difference, relative to that of what is expected.
+pub fn rms_error(ours: &Tensor, expected: &Tensor) -> f64 {
+    assert_eq!(ours.dims(), expected.dims());
+    let square = |t: Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
+    f64::from(square((ours - expected).unwrap()) / square(expected.clone())).sqrt()
 }
 
 /// Fails when the relative error is above `limit`; prints it either way.

@@ -42,8 +42,9 @@ pub(crate) struct ImageEmbedding {
 impl ImageEmbedding {
     pub fn load(w: &Scope<'_>, image_dim: usize, dim: usize) -> Loaded<Self> {
         let w = w.under("img_emb.proj");
+        let exact = w.in_f32();
         let norm = |name: &str, size| -> Loaded<[Tensor; 2]> {
-            Ok([w.under(name).tensor("weight", &[size])?, w.under(name).tensor("bias", &[size])?])
+            Ok([exact.under(name).tensor("weight", &[size])?, exact.under(name).tensor("bias", &[size])?])
         };
         Ok(Self {
             norm_in: norm("0", image_dim)?,
@@ -70,7 +71,8 @@ pub(crate) struct TimeEmbedding {
 
 impl TimeEmbedding {
     pub fn load(w: &Scope<'_>, config: &TransformerConfig) -> Loaded<Self> {
-        let dim = config.dim();
+        // In f32 on every device: a few tokens, and what they say scales every row of every block.
+        let (w, dim) = (&w.in_f32(), config.dim());
         let layers = TwoLayers::load(w, "time_embedding", config.freq_dim, dim)?;
         let projection = w.linear("time_projection.1", dim, 6 * dim)?;
         Ok(Self { layers, projection, frequencies: config.freq_dim })

@@ -23,4 +23,4 @@ pub use error::ModelError;
 pub use linear::{Linear, LowRank};
 pub use transformer::WanTransformer;
 pub use vae::WanVae;
-pub use weights::Weights;
+pub use weights::{Placement, Weights};

@@ -122,7 +122,7 @@ struct Head {
 impl Head {
     fn load(w: &Scope<'_>, config: &TransformerConfig) -> Loaded<Self> {
         let (dim, patch) = (config.dim(), config.patch_size.iter().product::<usize>());
-        let modulation = w.tensor("modulation", &[1, 2, dim])?;
+        let modulation = w.in_f32().tensor("modulation", &[1, 2, dim])?;
         Ok(Self { eps: config.eps, modulation, head: w.linear("head", dim, config.out_channels * patch)? })
     }
 

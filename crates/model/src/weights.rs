@@ -1,4 +1,4 @@
-//! Weights by name out of safetensors files and folders, as f32.
+//! Weights by name out of safetensors files and folders, on the device and of the type they are computed with.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -18,6 +18,29 @@ const PREFIXES: [&str; 2] = ["model.diffusion_model.", "diffusion_model."];
 pub struct Weights {
     source: String,
     slots: BTreeMap<String, Slot>,
+    placement: Placement,
+}
+
+/// Where a network's tensors are put, and as what type.
+#[derive(Clone, Debug)]
+pub struct Placement {
+    /// The device they are copied to.
+    pub device: Device,
+    /// The type they are kept in and computed with; norms and the time's modulation stay f32 whatever it is.
+    pub dtype: DType,
+}
+
+impl Default for Placement {
+    /// f32 on the CPU.
+    fn default() -> Self {
+        Self { device: Device::Cpu, dtype: DType::F32 }
+    }
+}
+
+impl Placement {
+    fn put(&self, tensor: &Tensor, dtype: DType) -> candle_core::Result<Tensor> {
+        tensor.to_dtype(dtype)?.to_device(&self.device)?.contiguous()
+    }
 }
 
 /// Where one tensor lies.
@@ -46,13 +69,18 @@ impl Weights {
             let file = Arc::new(WeightsFile::open(path)?);
             slots.extend(file.slots());
         }
-        Ok(Self { source: path.display().to_string(), slots })
+        Ok(Self { source: path.display().to_string(), slots, placement: Placement::default() })
     }
 
     /// Tensors that are in memory already, under their names in any spelling.
     pub fn from_tensors(tensors: HashMap<String, Tensor>) -> Self {
         let slots = tensors.into_iter().map(|(name, t)| (plain_name(&name), Slot::Memory(t))).collect();
-        Self { source: "tensors in memory".into(), slots }
+        Self { source: "tensors in memory".into(), slots, placement: Placement::default() }
+    }
+
+    /// The same tensors, to be put elsewhere when read.
+    pub fn placed(self, placement: &Placement) -> Self {
+        Self { placement: placement.clone(), ..self }
     }
 
     /// Every name, in order.
@@ -70,11 +98,15 @@ impl Weights {
         self.slots.get(name).map(Slot::shape)
     }
 
-    /// The tensor `name` as contiguous f32 on the CPU.
+    /// The tensor `name`, contiguous and placed: f32 on the CPU unless [`Weights::placed`] said otherwise.
     ///
     /// # Errors
     /// Names the tensor and the file when it is missing or not of `shape`.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Loaded<Tensor> {
+        self.read(name, shape, self.placement.dtype)
+    }
+
+    fn read(&self, name: &str, shape: &[usize], dtype: DType) -> Loaded<Tensor> {
         let slot = self.slots.get(name).ok_or_else(|| self.missing(name))?;
         if slot.shape() != shape {
             let (found, expected) = (slot.shape().to_vec(), shape.to_vec());
@@ -82,13 +114,13 @@ impl Weights {
             return Err(ModelError::WrongShape { name: name.into(), file, found, expected });
         }
         let tensor = slot.read().map_err(|e| ModelError::weights(&slot.file_name(&self.source), e))?;
-        Ok(tensor.to_dtype(DType::F32)?.contiguous()?)
+        Ok(self.placement.put(&tensor, dtype)?)
     }
 
     /// The same tensors under names given by `rename`.
     pub(crate) fn renamed(&self, rename: impl Fn(&str) -> String) -> Self {
         let slots = self.slots.iter().map(|(name, slot)| (rename(name), slot.clone())).collect();
-        Self { source: self.source.clone(), slots }
+        Self { source: self.source.clone(), slots, placement: self.placement.clone() }
     }
 
     /// The file or folder these weights come from.
@@ -98,7 +130,7 @@ impl Weights {
 
     /// A view of all names that begin with `prefix` and a dot.
     pub(crate) fn under(&self, prefix: impl Into<String>) -> Scope<'_> {
-        Scope { weights: self, prefix: prefix.into() }
+        Scope { weights: self, prefix: prefix.into(), dtype: self.placement.dtype }
     }
 
     fn missing(&self, name: &str) -> ModelError {
@@ -111,17 +143,23 @@ impl Weights {
 pub(crate) struct Scope<'a> {
     weights: &'a Weights,
     prefix: String,
+    dtype: DType,
 }
 
 impl Scope<'_> {
     /// The part below `name`.
     pub fn under(&self, name: &str) -> Self {
-        Self { weights: self.weights, prefix: self.full_name(name) }
+        Self { prefix: self.full_name(name), ..self.clone() }
+    }
+
+    /// The same part in f32 whatever the placement says: for small tensors whose rounding would show.
+    pub fn in_f32(&self) -> Self {
+        Self { dtype: DType::F32, ..self.clone() }
     }
 
     /// The tensor `prefix.name`.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Loaded<Tensor> {
-        self.weights.tensor(&self.full_name(name), shape)
+        self.weights.read(&self.full_name(name), shape, self.dtype)
     }
 
     /// The linear layer `prefix.name`, with its bias.

@@ -17,6 +17,10 @@ const BLOCK: usize = 64;
 /// # Errors
 /// When shapes do not fit together.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if super::cuda::takes(q) {
+        return super::cuda::attention(q, k, v);
+    }
     if !on_cpu(&[q, k, v]) {
         return reference::attention(q, k, v);
     }

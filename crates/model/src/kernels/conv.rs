@@ -46,6 +46,9 @@ pub(crate) struct Conv {
     weight: Vec<f32>,
     bias: Vec<f32>,
     geometry: Geometry,
+    /// Instead of weight and bias here, where they lie on a GPU.
+    #[cfg(feature = "cuda")]
+    on_device: Option<super::cuda::OnDevice>,
 }
 
 /// The sizes of one call.
@@ -74,9 +77,24 @@ impl Conv {
         if side != columns || bias.dims() != [outputs] {
             bail!("convolution of weight {:?} and bias {:?}", weight.dims(), bias.dims());
         }
+        #[cfg(feature = "cuda")]
+        if let Some(device) = super::cuda::OnDevice::new(&weight, bias, geometry)? {
+            let (weight, bias, on_device) = (Vec::new(), Vec::new(), Some(device));
+            return Ok(Self { outputs, inputs, frames, side, weight, bias, geometry, on_device });
+        }
         let by_frame = weight.permute((2, 0, 1, 3, 4))?.contiguous()?;
         let (weight, bias) = (by_frame.flatten_all()?.to_vec1()?, bias.to_vec1()?);
-        Ok(Self { outputs, inputs, frames, side, weight, bias, geometry })
+        Ok(Self {
+            outputs,
+            inputs,
+            frames,
+            side,
+            weight,
+            bias,
+            geometry,
+            #[cfg(feature = "cuda")]
+            on_device: None,
+        })
     }
 
     /// The kernel's length in frames.
@@ -87,6 +105,10 @@ impl Conv {
     /// (T, inputs, H, W) with `lead` frames of zeros before it -> (T', outputs, H', W')
     pub fn forward(&self, x: &Tensor, lead: usize) -> Result<Tensor> {
         let sizes = self.sizes(x, lead)?;
+        #[cfg(feature = "cuda")]
+        if let Some(device) = &self.on_device {
+            return device.forward(x, lead, [sizes.frames_out, sizes.rows, sizes.columns]);
+        }
         let positions = sizes.rows * sizes.columns;
         let mut out = vec![0f32; sizes.frames_out * self.outputs * positions];
         let rows = sizes.frames_out * self.outputs;

@@ -45,6 +45,16 @@ impl CustomOp1 for FrozenLinear {
         Ok((y, shape))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &candle_core::CudaStorage,
+        layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let (shape, _) = self.output_shape(layout)?;
+        super::cuda::frozen_linear(&self.weight, self.bias.as_ref(), (x, layout), shape)
+    }
+
     fn bwd(&self, x: &Tensor, _y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let (outputs, _) = self.weight.dims2()?;
         let rows = gradient.reshape(((), outputs))?;

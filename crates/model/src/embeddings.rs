@@ -78,11 +78,12 @@ impl TimeEmbedding {
         Ok(Self { layers, projection, frequencies: config.freq_dim })
     }
 
-    /// Time steps (B,) or (B, tokens) to the head's (B, T, dim) and the blocks' (B, T, 6, dim), T being 1 or tokens.
+    /// Time steps (B,) or (B, tokens) on the CPU to the head's (B, T, dim) and the blocks' (B, T, 6, dim), T being 1 or tokens.
     pub fn forward(&self, t: &Tensor) -> Result<(Tensor, Tensor)> {
         let t = if t.rank() == 1 { t.unsqueeze(1)? } else { t.clone() };
         let (batch, tokens) = t.dims2()?;
-        let e = self.layers.forward(&sinusoid(&t, self.frequencies)?, Tensor::silu)?;
+        let waves = sinusoid(&t, self.frequencies)?.to_device(self.projection.weight.device())?;
+        let e = self.layers.forward(&waves, Tensor::silu)?;
         let e0 = self.projection.forward(&e.silu()?)?;
         let dim = e.dim(2)?;
         Ok((e, e0.reshape((batch, tokens, 6, dim))?))
@@ -116,6 +117,11 @@ impl Patches {
         let weight = w.tensor("weight", &[dim, config.in_channels, patch[0], patch[1], patch[2]])?;
         let embedding = Linear::new(weight.flatten_from(1)?, Some(w.tensor("bias", &[dim])?))?;
         Ok(Self { patch, embedding })
+    }
+
+    /// The tensor whose device and type the network works with.
+    pub fn weight(&self) -> &Tensor {
+        &self.embedding.weight
     }
 
     /// The number of tokens of a latent (B, C, F, h, w) along each axis.

@@ -4,6 +4,7 @@
 mod attention;
 mod block;
 pub mod config;
+pub mod device;
 mod embeddings;
 pub mod error;
 pub mod flow;
@@ -19,6 +20,7 @@ mod vae_blocks;
 pub mod weights;
 
 pub use config::{TransformerConfig, VaeConfig};
+pub use device::{DeviceError, DeviceWish};
 pub use error::ModelError;
 pub use linear::{Linear, LowRank};
 pub use transformer::WanTransformer;

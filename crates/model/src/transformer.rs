@@ -1,8 +1,9 @@
 //! The Wan transformer: latent, noise level, text and image in; velocity of the flow out.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Device, Result, Tensor, bail};
 
 use crate::attention::Context;
 use crate::block::Block;
@@ -13,7 +14,7 @@ use crate::kernels::layer_norm;
 use crate::linear::Linear;
 use crate::names::official_transformer_name;
 use crate::rope::RopeTable;
-use crate::weights::{Scope, Weights};
+use crate::weights::{Placement, Scope, Weights};
 
 /// Wan 2.1 image-to-video (with CLIP) or text-to-video, and either expert of Wan 2.2 A14B.
 pub struct WanTransformer {
@@ -24,6 +25,8 @@ pub struct WanTransformer {
     image: Option<ImageEmbedding>,
     blocks: Vec<Block>,
     head: Head,
+    /// Of the grid seen last.
+    rope: Mutex<Option<([usize; 3], Arc<RopeTable>)>>,
 }
 
 impl WanTransformer {
@@ -42,6 +45,7 @@ impl WanTransformer {
             image: config.image_dim.map(|size| ImageEmbedding::load(&w, size, dim)).transpose()?,
             blocks: (0..config.num_layers).map(block).collect::<Loaded<_>>()?,
             head: Head::load(&w.under("head"), &config)?,
+            rope: Mutex::new(None),
             config,
         })
     }
@@ -51,7 +55,15 @@ impl WanTransformer {
     /// # Errors
     /// As [`WanTransformer::load`], and when the files cannot be read.
     pub fn open(folder: &Path) -> Loaded<Self> {
-        Self::load(&Weights::open(folder)?, TransformerConfig::read(folder)?)
+        Self::open_on(folder, &Placement::default())
+    }
+
+    /// [`WanTransformer::open`], placed elsewhere.
+    ///
+    /// # Errors
+    /// As there, and when the device has no room.
+    pub fn open_on(folder: &Path, placement: &Placement) -> Loaded<Self> {
+        Self::load(&Weights::open(folder)?.placed(placement), TransformerConfig::read(folder)?)
     }
 
     /// The sizes of the network.
@@ -62,24 +74,45 @@ impl WanTransformer {
     /// The velocity `noise - clean` at each latent cell.
     ///
     /// - `x` (B, in_channels, F, h, w): noisy latent, then mask and condition; sizes are multiples of the patch
-    /// - `t` (B,), or (B, tokens) where tokens differ: 1000 times the noise level
+    /// - `t` (B,), or (B, tokens) where tokens differ: 1000 times the noise level; on the CPU, wherever the network is
     /// - `text` (B, L, text_dim): padded by the caller as the model expects
     /// - `image` (B, tokens, image_dim): CLIP states, exactly where the model takes them
     ///
-    /// Gives (B, out_channels, F, h, w). Gradients reach `x` and every low-rank pair.
+    /// Gives (B, out_channels, F, h, w). `x`, text and image lie on the network's device and are brought to its type; the
+    /// result is of the type of `x`. Gradients reach `x` and every low-rank pair.
     ///
     /// # Errors
     /// When shapes do not fit, or an image is missing or unwanted.
     pub fn forward(&self, x: &Tensor, t: &Tensor, text: &Tensor, image: Option<&Tensor>) -> Result<Tensor> {
         let grid = self.patches.grid(x)?;
-        let table = RopeTable::new(grid, self.config.attention_head_dim)?;
+        let table = self.rope_table(grid)?;
         let (time, time_in_blocks) = self.time.forward(t)?;
-        let context = Context { text: embed_text(&self.text, text)?, image: self.embed_image(image)? };
-        let mut x = self.patches.embed(x)?;
+        let (found, own) = (x.dtype(), self.patches.weight().dtype());
+        let image = image.map(|image| image.to_dtype(own)).transpose()?;
+        let text = embed_text(&self.text, &text.to_dtype(own)?)?;
+        let context = Context { text, image: self.embed_image(image.as_ref())? };
+        let mut x = self.patches.embed(&x.to_dtype(own)?)?;
         for block in &self.blocks {
             x = block.forward(&x, &time_in_blocks, &context, &table)?;
         }
-        self.patches.join(&self.head.forward(&x, &time)?, grid)
+        self.patches.join(&self.head.forward(&x, &time)?, grid)?.to_dtype(found)
+    }
+
+    /// The device the network lies on.
+    pub fn device(&self) -> &Device {
+        self.patches.weight().device()
+    }
+
+    /// The table of the grid, kept for the next call: every step of a training or sampling has the same.
+    fn rope_table(&self, grid: [usize; 3]) -> Result<Arc<RopeTable>> {
+        let mut kept = self.rope.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, table)) = kept.as_ref().filter(|(of, _)| *of == grid) {
+            return Ok(table.clone());
+        }
+        let table = RopeTable::new(grid, self.config.attention_head_dim)?.to_device(self.device())?;
+        let table = Arc::new(table);
+        *kept = Some((grid, table.clone()));
+        Ok(table)
     }
 
     fn embed_image(&self, image: Option<&Tensor>) -> Result<Option<Tensor>> {

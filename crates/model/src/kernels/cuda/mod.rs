@@ -16,11 +16,15 @@ pub(crate) mod linear;
 mod module;
 pub(crate) mod norm;
 #[cfg(feature = "cuda")]
+mod open;
+#[cfg(feature = "cuda")]
 mod ops;
 pub(crate) mod pointwise;
 #[cfg(feature = "cuda")]
 mod stream;
 
+#[cfg(feature = "cuda")]
+pub(crate) use open::open;
 #[cfg(feature = "cuda")]
 pub(crate) use ops::{
     OnDevice, adapted_linear, attention, channel_norm, clip, frozen_linear, gated_add, gelu_tanh, layer_norm,

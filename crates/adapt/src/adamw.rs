@@ -20,7 +20,7 @@ pub struct AdamW {
     weight_decay: f64,
     /// Steps done.
     pub(crate) step: usize,
-    /// One per parameter, where the parameter lies: running means of its gradient and of the gradient's square, each a
+    /// One per parameter, where the parameter lies or [`adam::home`] says: running means of its gradient and of the gradient's square, each a
     /// row (2, elements) in row-major order, f32.
     pub(crate) moments: Vec<Tensor>,
 }
@@ -31,7 +31,7 @@ impl AdamW {
     /// # Errors
     /// When the parameters' device has no room for the moments.
     pub fn new(parameters: &[&Var], recipe: &Recipe) -> Result<Self> {
-        let zeros = |var: &&Var| Tensor::zeros((2, var.elem_count()), DType::F32, var.device());
+        let zeros = |var: &&Var| Tensor::zeros((2, var.elem_count()), DType::F32, &adam::home(var.device()));
         let moments = parameters.iter().map(zeros).collect::<candle_core::Result<_>>()?;
         let &Recipe { learning_rate, schedule, steps, betas, weight_decay, .. } = recipe;
         Ok(Self { learning_rate, schedule, steps, betas, weight_decay, step: 0, moments })
@@ -46,7 +46,13 @@ impl AdamW {
         self.step += 1;
         let rates = self.rates();
         for ((var, gradient), moments) in parameters.iter().zip(gradients).zip(&self.moments) {
-            adam::step(var.as_tensor(), moments, gradient, clip, rates)?;
+            if var.device().same_device(moments.device()) {
+                adam::step(var.as_tensor(), moments, gradient, clip, rates)?;
+            } else {
+                let value = var.as_detached_tensor().to_device(moments.device())?;
+                adam::step(&value, moments, gradient, clip, rates)?;
+                var.set(&value.to_device(var.device())?)?;
+            }
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use candle_core::{Tensor, Var};
 use lora_edit_model::WanTransformer;
 use lora_edit_model::flow::{NoiseStream, shifted};
+use lora_edit_model::kernels::adam;
 
 use crate::adamw::{AdamW, clip_norm};
 use crate::adapter::Adapter;
@@ -110,10 +111,11 @@ fn step(
     let noise = dice.normal(input.latents.shape())?.to_device(input.latents.device())?;
     let loss = flow_loss(model, input, &noise, sigma, recipe.mask_loss_weight)?;
     let gradients = gradients(&loss, adapter)?;
+    let loss = loss.detach().to_device(&adam::home(loss.device()))?;
     // Zero times a loss that is not finite is NaN, which makes the step move nothing.
-    let clip = clip_norm(&gradients, recipe.clip_norm)?.broadcast_add(&(loss.detach() * 0.0)?)?;
+    let clip = clip_norm(&gradients, recipe.clip_norm)?.broadcast_add(&(&loss * 0.0)?)?;
     state.optimiser.step(&variables(adapter), &gradients, &clip)?;
-    let told = Tensor::cat(&[loss.detach().reshape(1)?, clip.narrow(0, 0, 1)?], 0)?.to_vec1::<f32>()?;
+    let told = Tensor::cat(&[loss.reshape(1)?, clip.narrow(0, 0, 1)?], 0)?.to_vec1::<f32>()?;
     let found = finite(told[0], number, "loss").and_then(|()| finite(told[1], number, "gradient"));
     if let Err(error) = found {
         state.optimiser.step -= 1;
@@ -127,7 +129,7 @@ fn gradients(loss: &Tensor, adapter: &Adapter) -> Result<Vec<Tensor>> {
     let mut store = loss.backward()?;
     let gradient = |(name, var): (String, &Var)| {
         let gradient = store.remove(var).ok_or(AdaptError::NoGradient(name))?;
-        Ok(gradient.contiguous()?)
+        Ok(gradient.to_device(&adam::home(var.device()))?.contiguous()?)
     };
     adapter.parameters().into_iter().map(gradient).collect()
 }

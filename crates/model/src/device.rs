@@ -111,9 +111,11 @@ impl Placement {
         Self { device: device.clone(), dtype }
     }
 
-    /// Where the video autoencoder goes on `device`: f32, as in the published code.
+    /// Where the video autoencoder goes beside a transformer on `device`: f32, as in the published code; on the CPU where
+    /// its convolutions have no kernel for the device.
     pub fn of_vae(device: &Device) -> Self {
-        Self { device: device.clone(), dtype: DType::F32 }
+        let device = if device.is_metal() { Device::Cpu } else { device.clone() };
+        Self { device, dtype: DType::F32 }
     }
 }
 

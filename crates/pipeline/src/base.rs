@@ -38,12 +38,14 @@ impl Base {
 
     /// Working frames (4n+1) -> normalised latents (1, z, F', h, w).
     pub fn encode(&self, frames: &[Frame]) -> Result<Tensor> {
-        self.vae.normalise(&self.vae.encode(&video_from_frames(frames, &self.device)?)?)
+        let video = video_from_frames(frames, &Placement::of_vae(&self.device).device)?;
+        self.vae.normalise(&self.vae.encode(&video)?)?.to_device(&self.device)
     }
 
     /// Normalised latents (1, z, F', h, w) -> video (1, 3, T, H, W) in [-1, 1].
     pub fn decode(&self, latents: &Tensor) -> Result<Tensor> {
-        self.vae.decode(&self.vae.denormalise(latents)?)
+        let latents = latents.to_device(&Placement::of_vae(&self.device).device)?;
+        self.vae.decode(&self.vae.denormalise(&latents)?)
     }
 
     /// What the transformer sees beside the noise, (1, 4 + z, F', h, w): the packed mask, then the latents of the

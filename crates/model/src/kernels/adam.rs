@@ -1,6 +1,6 @@
 //! Clipping by the global norm and AdamW's update, in place, on whichever device the tensors lie.
 
-use candle_core::{CpuStorage, InplaceOp3, Layout, Result, Tensor, bail};
+use candle_core::{CpuStorage, Device, InplaceOp3, Layout, Result, Tensor, bail};
 
 use super::slices::values;
 
@@ -23,6 +23,11 @@ pub struct Rates {
     pub epsilon: f32,
 }
 
+/// Where the optimiser of tensors on `device` works: there, or on the CPU where it has no kernels for the device.
+pub fn home(device: &Device) -> Device {
+    if device.is_metal() { Device::Cpu } else { device.clone() }
+}
+
 /// The norm of all `gradients` (f32, on one device) together, and the factor that shortens them to `limit` where they
 /// are longer: (2), f32, beside them. Where the norm is not finite the factor is NaN, and [`step`] changes nothing.
 ///
@@ -42,7 +47,7 @@ pub fn clip(gradients: &[Tensor], limit: f64) -> Result<Tensor> {
     }
     let norm = sum.sqrt();
     let factor = if norm.is_finite() { (limit / (norm + 1e-6)).min(1.0) } else { f64::NAN };
-    Tensor::new(&[norm as f32, factor as f32], &candle_core::Device::Cpu)
+    Tensor::new(&[norm as f32, factor as f32], &Device::Cpu)
 }
 
 /// Moves `value` and its `moments` (2, count) against `gradient` as shortened by `clip`, all contiguous f32.

@@ -112,7 +112,8 @@ mod tests {
             let (x, weight) = (random(1, &[7, 131], of), random(2, &[7, 131], of));
             let x = (x * 3.0).unwrap();
             let x = Buffer::of(&x, of).tensor();
-            let (value, gradients) = check::run(&[x.clone()], &weight, &|t| reference::gelu_tanh(&t[0]));
+            let (value, gradients) =
+                check::run(std::slice::from_ref(&x), &weight, &|t| reference::gelu_tanh(&t[0]));
             let [x, g] = [&x, &weight].map(|t| Buffer::of(t, of));
             let [out, dx] = [(); 2].map(|()| Buffer::undefined(&[7, 131], of));
             gelu(gpu, 7 * 131, x.values(), out.values()).unwrap();
@@ -165,7 +166,8 @@ mod tests {
         in_every_way(|gpu, of| {
             let shape = [2, 24, 3, 12];
             let (x, weight) = (random(1, &shape, of), random(2, &shape, of));
-            let (value, gradients) = check::run(&[x.clone()], &weight, &|t| reference::rope(&t[0], &table));
+            let (value, gradients) =
+                check::run(std::slice::from_ref(&x), &weight, &|t| reference::rope(&t[0], &table));
             let angles = [&table.cos, &table.sin].map(|t| Buffer::of(t, Type::F32));
             let angles = angles.each_ref().map(Buffer::values);
             let [x, g] = [&x, &weight].map(|t| Buffer::of(t, of));

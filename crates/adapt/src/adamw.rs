@@ -1,6 +1,7 @@
 //! AdamW with decoupled weight decay, in torch's order of operations, and clipping by the global norm.
 
-use candle_core::{Tensor, Var};
+use candle_core::{DType, Tensor, Var};
+use lora_edit_model::kernels::adam::{self, Rates};
 
 use crate::error::Result;
 use crate::recipe::{Recipe, Schedule};
@@ -9,7 +10,7 @@ use crate::recipe::{Recipe, Schedule};
 const EPSILON: f64 = 1e-8;
 
 /// The optimiser's settings and what it remembers of past gradients.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct AdamW {
     learning_rate: f64,
     schedule: Schedule,
@@ -19,38 +20,39 @@ pub struct AdamW {
     weight_decay: f64,
     /// Steps done.
     pub(crate) step: usize,
-    /// One per parameter, row-major.
-    pub(crate) moments: Vec<Moments>,
-}
-
-/// Running means of a parameter's gradient and of its square.
-#[derive(Clone, Debug)]
-pub(crate) struct Moments {
-    pub first: Vec<f32>,
-    pub second: Vec<f32>,
+    /// One per parameter, where the parameter lies or [`adam::home`] says: running means of its gradient and of the gradient's square, each a
+    /// row (2, elements) in row-major order, f32.
+    pub(crate) moments: Vec<Tensor>,
 }
 
 impl AdamW {
     /// An optimiser that has seen no gradient of `parameters`.
-    pub fn new(parameters: &[&Var], recipe: &Recipe) -> Self {
-        let zeros = |var: &&Var| vec![0.0; var.elem_count()];
-        let moments =
-            parameters.iter().map(|var| Moments { first: zeros(var), second: zeros(var) }).collect();
-        let &Recipe { learning_rate, schedule, steps, betas, weight_decay, .. } = recipe;
-        Self { learning_rate, schedule, steps, betas, weight_decay, step: 0, moments }
-    }
-
-    /// Moves `parameters` (f32, the ones given to [`AdamW::new`]) against `gradients`, one each, row-major.
     ///
     /// # Errors
-    /// When a parameter is not f32 or cannot be set.
-    pub fn step(&mut self, parameters: &[&Var], gradients: &[Vec<f32>]) -> Result<()> {
+    /// When the parameters' device has no room for the moments.
+    pub fn new(parameters: &[&Var], recipe: &Recipe) -> Result<Self> {
+        let zeros = |var: &&Var| Tensor::zeros((2, var.elem_count()), DType::F32, &adam::home(var.device()));
+        let moments = parameters.iter().map(zeros).collect::<candle_core::Result<_>>()?;
+        let &Recipe { learning_rate, schedule, steps, betas, weight_decay, .. } = recipe;
+        Ok(Self { learning_rate, schedule, steps, betas, weight_decay, step: 0, moments })
+    }
+
+    /// Moves `parameters` (f32, the ones given to [`AdamW::new`]) against `gradients`, one each, as shortened by `clip`
+    /// of [`clip_norm`]; where that is not finite, they stay. Nothing is read back from the device.
+    ///
+    /// # Errors
+    /// When a parameter or gradient is not f32, or of another size than before.
+    pub fn step(&mut self, parameters: &[&Var], gradients: &[Tensor], clip: &Tensor) -> Result<()> {
         self.step += 1;
         let rates = self.rates();
-        for ((var, gradient), moments) in parameters.iter().zip(gradients).zip(&mut self.moments) {
-            let mut values = var.flatten_all()?.to_vec1::<f32>()?;
-            moments.update(&mut values, gradient, rates);
-            var.set(&Tensor::from_vec(values, var.shape(), var.device())?)?;
+        for ((var, gradient), moments) in parameters.iter().zip(gradients).zip(&self.moments) {
+            if var.device().same_device(moments.device()) {
+                adam::step(var.as_tensor(), moments, gradient, clip, rates)?;
+            } else {
+                let value = var.as_detached_tensor().to_device(moments.device())?;
+                adam::step(&value, moments, gradient, clip, rates)?;
+                var.set(&value.to_device(var.device())?)?;
+            }
         }
         Ok(())
     }
@@ -67,40 +69,18 @@ impl AdamW {
             towards_second: (1.0 - beta2) as f32,
             step_size: (rate / (1.0 - beta1.powi(steps))) as f32,
             root_second: (1.0 - beta2.powi(steps)).sqrt() as f32,
+            epsilon: EPSILON as f32,
         }
     }
 }
 
-#[derive(Clone, Copy)]
-struct Rates {
-    keep: f32,
-    towards_first: f32,
-    keep_second: f32,
-    towards_second: f32,
-    step_size: f32,
-    root_second: f32,
-}
-
-impl Moments {
-    fn update(&mut self, values: &mut [f32], gradient: &[f32], rates: Rates) {
-        let moments = self.first.iter_mut().zip(&mut self.second);
-        for ((value, &g), (first, second)) in values.iter_mut().zip(gradient).zip(moments) {
-            *first += (g - *first) * rates.towards_first;
-            *second = *second * rates.keep_second + g * g * rates.towards_second;
-            let root = second.sqrt() / rates.root_second + EPSILON as f32;
-            *value = *value * rates.keep - rates.step_size * *first / root;
-        }
-    }
-}
-
-/// Shortens `gradients` together to the norm `limit` where they are longer; gives the norm they had.
-pub fn clip_norm(gradients: &mut [Vec<f32>], limit: f64) -> f64 {
-    let norm = gradients.iter().flatten().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
-    let factor = (limit / (norm + 1e-6)).min(1.0) as f32;
-    if factor < 1.0 {
-        gradients.iter_mut().flatten().for_each(|g| *g *= factor);
-    }
-    norm
+/// The norm of `gradients` together, and the factor that shortens them to `limit` where they are longer: (2), f32, on
+/// the gradients' device; the factor is NaN where the norm is not finite.
+///
+/// # Errors
+/// When a gradient is not f32.
+pub fn clip_norm(gradients: &[Tensor], limit: f64) -> Result<Tensor> {
+    Ok(adam::clip(gradients, limit)?)
 }
 
 #[cfg(test)]
@@ -122,16 +102,18 @@ mod tests {
     fn clipped_steps_equal_torch() {
         let fixture = load(FIXTURE, &Device::Cpu).unwrap();
         let values = |name: String| fixture[&name].flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let tensor = |name: String| fixture[&name].clone();
         let vars = [0, 1].map(|i| Var::from_tensor(&fixture[&format!("start.{i}")]).unwrap());
         let vars = vars.each_ref();
         let recipe = Recipe { learning_rate: 0.01, weight_decay: 0.1, ..Default::default() };
-        let mut adamw = AdamW::new(&vars, &recipe);
+        let mut adamw = AdamW::new(&vars, &recipe).unwrap();
         for step in 0..4 {
-            let mut gradients = [0, 1].map(|i| values(format!("gradient.{step}.{i}")));
-            let norm = clip_norm(&mut gradients, 1.0) as f32;
+            let gradients = [0, 1].map(|i| tensor(format!("gradient.{step}.{i}")));
+            let clip = clip_norm(&gradients, 1.0).unwrap();
+            let norm = clip.to_vec1::<f32>().unwrap()[0];
             assert_close(&[norm], &values(format!("norm.{step}")), "norm");
             assert_eq!(norm > 1.0, step != 2, "the fixture clips all steps but the third");
-            adamw.step(&vars, &gradients).unwrap();
+            adamw.step(&vars, &gradients, &clip).unwrap();
             for (i, var) in vars.iter().enumerate() {
                 let found = var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
                 assert_close(&found, &values(format!("after.{step}.{i}")), &format!("step {step}, {i}"));
@@ -143,8 +125,21 @@ mod tests {
     fn first_step_is_the_learning_rate_against_the_sign() {
         let var = Var::new(&[1.0f32, -2.0], &Device::Cpu).unwrap();
         let recipe = Recipe { learning_rate: 0.1, weight_decay: 0.5, ..Default::default() };
-        AdamW::new(&[&var], &recipe).step(&[&var], &[vec![3.0, -0.2]]).unwrap();
+        let gradient = Tensor::new(&[3.0f32, -0.2], &Device::Cpu).unwrap();
+        let whole = clip_norm(std::slice::from_ref(&gradient), 100.0).unwrap();
+        AdamW::new(&[&var], &recipe).unwrap().step(&[&var], &[gradient], &whole).unwrap();
         // By hand: p (1 - lr wd) - lr sign(g).
         assert_close(&var.to_vec1::<f32>().unwrap(), &[0.85, -1.8], "by hand");
+    }
+
+    #[test]
+    fn a_gradient_that_is_not_finite_moves_nothing() {
+        let var = Var::new(&[1.0f32, -2.0], &Device::Cpu).unwrap();
+        let gradient = Tensor::new(&[f32::NAN, 1.0], &Device::Cpu).unwrap();
+        let clip = clip_norm(std::slice::from_ref(&gradient), 1.0).unwrap();
+        let mut adamw = AdamW::new(&[&var], &Recipe::default()).unwrap();
+        adamw.step(&[&var], &[gradient], &clip).unwrap();
+        assert_eq!(var.to_vec1::<f32>().unwrap(), [1.0, -2.0]);
+        assert_eq!(adamw.moments[0].to_vec2::<f32>().unwrap(), [[0.0; 2]; 2]);
     }
 }

@@ -1,6 +1,6 @@
 //! The low-rank pairs of one adapter, and how they hang on a transformer.
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use lora_edit_model::flow::NoiseStream;
 use lora_edit_model::{Linear, LowRank, WanTransformer};
 
@@ -115,8 +115,9 @@ impl Layer {
         let bound = 1.0 / (inputs as f64).sqrt();
         let values: Vec<f32> =
             (0..rank * inputs).map(|_| (bound * (2.0 * dice.uniform() - 1.0)) as f32).collect();
-        let a = Var::from_vec(values, (rank, inputs), &Device::Cpu)?;
-        let b = Var::zeros((linear.outputs(), rank), DType::F32, &Device::Cpu)?;
+        let device = linear.weight.device();
+        let a = Var::from_vec(values, (rank, inputs), device)?;
+        let b = Var::zeros((linear.outputs(), rank), DType::F32, device)?;
         Ok(Self { path: path.into(), a, b, alpha: config.alpha })
     }
 

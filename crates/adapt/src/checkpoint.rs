@@ -23,8 +23,8 @@ const RECIPE: &str = "lora_edit.recipe";
 pub fn save(path: &Path, adapter: &Adapter, recipe: &Recipe, state: &TrainState) -> Result<()> {
     let mut tensors = vec![("losses".to_owned(), vector(&state.losses)?)];
     for ((name, var), moments) in adapter.parameters().into_iter().zip(&state.optimiser.moments) {
-        tensors.push((format!("first.{name}"), vector(&moments.first)?));
-        tensors.push((format!("second.{name}"), vector(&moments.second)?));
+        tensors.push((format!("first.{name}"), moments.get(0)?));
+        tensors.push((format!("second.{name}"), moments.get(1)?));
         tensors.push((name, var.detach()));
     }
     let metadata = [(KIND, LAYOUT.to_owned()), (RECIPE, recipe_json(path, recipe)?)];
@@ -38,14 +38,15 @@ pub fn save(path: &Path, adapter: &Adapter, recipe: &Recipe, state: &TrainState)
 pub fn resume(path: &Path, adapter: &Adapter, recipe: &Recipe) -> Result<TrainState> {
     let (tensors, metadata) = container::read(path)?;
     check(path, &metadata, recipe)?;
-    let mut state = TrainState::new(adapter, recipe);
+    let mut state = TrainState::new(adapter, recipe)?;
     state.losses = values(path, &tensors, "losses", None)?;
     state.optimiser.step = state.losses.len();
     let mut set = Vec::new();
     for ((name, var), moments) in adapter.parameters().into_iter().zip(&mut state.optimiser.moments) {
         let count = Some(var.elem_count());
-        moments.first = values(path, &tensors, &format!("first.{name}"), count)?;
-        moments.second = values(path, &tensors, &format!("second.{name}"), count)?;
+        let first = values(path, &tensors, &format!("first.{name}"), count)?;
+        let second = values(path, &tensors, &format!("second.{name}"), count)?;
+        *moments = Tensor::from_vec([first, second].concat(), moments.shape(), moments.device())?;
         set.push((var, Tensor::from_vec(values(path, &tensors, &name, count)?, var.shape(), var.device())?));
     }
     set.into_iter().try_for_each(|(var, value)| var.set(&value))?;

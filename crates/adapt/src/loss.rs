@@ -1,6 +1,6 @@
 //! What a training step learns from, and how far the model is from it.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 use lora_edit_model::{WanTransformer, flow};
 
 /// What one step learns from; batch size 1 as published, larger ones work.
@@ -32,7 +32,7 @@ pub fn flow_loss(
     mask_loss_weight: f64,
 ) -> Result<Tensor> {
     let x = Tensor::cat(&[&flow::interpolate(&input.latents, noise, sigma)?, &input.condition], 1)?;
-    let t = Tensor::full(flow::timestep(sigma) as f32, x.dim(0)?, x.device())?;
+    let t = Tensor::full(flow::timestep(sigma) as f32, x.dim(0)?, &Device::Cpu)?;
     let velocity = model.forward(&x, &t, &input.text, input.image.as_ref())?;
     let error = (velocity - flow::target(&input.latents, noise)?)?.sqr()?;
     let weight = match &input.loss_weight {

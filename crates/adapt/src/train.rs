@@ -6,6 +6,7 @@ use std::time::Instant;
 use candle_core::{Tensor, Var};
 use lora_edit_model::WanTransformer;
 use lora_edit_model::flow::{NoiseStream, shifted};
+use lora_edit_model::kernels::adam;
 
 use crate::adamw::{AdamW, clip_norm};
 use crate::adapter::Adapter;
@@ -14,7 +15,7 @@ use crate::loss::{TrainInput, flow_loss};
 use crate::recipe::Recipe;
 
 /// Where a training stands; with the adapter's tensors all that is needed to go on.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct TrainState {
     /// The loss of each step done.
     pub losses: Vec<f32>,
@@ -51,8 +52,11 @@ pub struct TrainOutcome {
 
 impl TrainState {
     /// The state before the first step.
-    pub fn new(adapter: &Adapter, recipe: &Recipe) -> Self {
-        Self { losses: Vec::new(), optimiser: AdamW::new(&variables(adapter), recipe) }
+    ///
+    /// # Errors
+    /// When the adapter's device has no room for the optimiser.
+    pub fn new(adapter: &Adapter, recipe: &Recipe) -> Result<Self> {
+        Ok(Self { losses: Vec::new(), optimiser: AdamW::new(&variables(adapter), recipe)? })
     }
 
     /// How many steps are done.
@@ -92,6 +96,8 @@ pub fn train(
     Ok(TrainOutcome { finished, losses: state.losses.clone(), seconds: began.elapsed().as_secs_f64() })
 }
 
+/// On a GPU nothing is read back before all of the step is queued: the loss and the gradients' norm come last, and a
+/// gradient that is not finite has moved nothing by then.
 fn step(
     model: &WanTransformer,
     adapter: &Adapter,
@@ -102,22 +108,28 @@ fn step(
     let number = state.steps_done();
     let mut dice = NoiseStream::new(seed_of_step(recipe.seed, number));
     let sigma = shifted(dice.uniform(), recipe.timestep_shift);
-    let noise = dice.normal(input.latents.shape())?;
+    let noise = dice.normal(input.latents.shape())?.to_device(input.latents.device())?;
     let loss = flow_loss(model, input, &noise, sigma, recipe.mask_loss_weight)?;
-    let value = loss.to_scalar::<f32>()?;
-    finite(value.into(), number, "loss")?;
-    let mut gradients = gradients(&loss, adapter)?;
-    finite(clip_norm(&mut gradients, recipe.clip_norm), number, "gradient")?;
-    state.optimiser.step(&variables(adapter), &gradients)?;
-    state.losses.push(value);
-    Ok(value)
+    let gradients = gradients(&loss, adapter)?;
+    let loss = loss.detach().to_device(&adam::home(loss.device()))?;
+    // Zero times a loss that is not finite is NaN, which makes the step move nothing.
+    let clip = clip_norm(&gradients, recipe.clip_norm)?.broadcast_add(&(&loss * 0.0)?)?;
+    state.optimiser.step(&variables(adapter), &gradients, &clip)?;
+    let told = Tensor::cat(&[loss.reshape(1)?, clip.narrow(0, 0, 1)?], 0)?.to_vec1::<f32>()?;
+    let found = finite(told[0], number, "loss").and_then(|()| finite(told[1], number, "gradient"));
+    if let Err(error) = found {
+        state.optimiser.step -= 1;
+        return Err(error);
+    }
+    state.losses.push(told[0]);
+    Ok(told[0])
 }
 
-fn gradients(loss: &Tensor, adapter: &Adapter) -> Result<Vec<Vec<f32>>> {
-    let store = loss.backward()?;
+fn gradients(loss: &Tensor, adapter: &Adapter) -> Result<Vec<Tensor>> {
+    let mut store = loss.backward()?;
     let gradient = |(name, var): (String, &Var)| {
-        let gradient = store.get(var).ok_or(AdaptError::NoGradient(name))?;
-        Ok(gradient.flatten_all()?.to_vec1()?)
+        let gradient = store.remove(var).ok_or(AdaptError::NoGradient(name))?;
+        Ok(gradient.to_device(&adam::home(var.device()))?.contiguous()?)
     };
     adapter.parameters().into_iter().map(gradient).collect()
 }
@@ -126,7 +138,7 @@ fn variables(adapter: &Adapter) -> Vec<&Var> {
     adapter.parameters().into_iter().map(|(_, var)| var).collect()
 }
 
-fn finite(value: f64, step: usize, what: &'static str) -> Result<()> {
+fn finite(value: f32, step: usize, what: &'static str) -> Result<()> {
     if value.is_finite() { Ok(()) } else { Err(AdaptError::NotFinite { step: step + 1, what }) }
 }
 

@@ -36,7 +36,7 @@ fn bits(adapter: &Adapter) -> Vec<Vec<u32>> {
 
 fn run(fixture: &Fixture, recipe: &Recipe) -> (Adapter, TrainOutcome) {
     let (model, adapter) = fresh(fixture, recipe);
-    let mut state = TrainState::new(&adapter, recipe);
+    let mut state = TrainState::new(&adapter, recipe).unwrap();
     let outcome = train(&model, &adapter, recipe, &mut state, |_| Ok(fixture.input()), go_on).unwrap();
     (adapter, outcome)
 }
@@ -58,7 +58,7 @@ fn overfits_one_sample() {
     let mut model = tiny();
     let adapter = Adapter::create(&mut model, &recipe.adapter, recipe.seed).unwrap();
     let before = validation_loss(&model, &tiny_input());
-    let mut state = TrainState::new(&adapter, &recipe);
+    let mut state = TrainState::new(&adapter, &recipe).unwrap();
     let outcome = train(&model, &adapter, &recipe, &mut state, |_| Ok(tiny_input()), go_on).unwrap();
     let after = validation_loss(&model, &tiny_input());
     assert!(outcome.finished && outcome.losses.len() == 400);
@@ -83,7 +83,7 @@ fn a_resumed_training_equals_an_uninterrupted_one() {
     let (expected, uninterrupted) = run(&fixture, &recipe);
 
     let (model, adapter) = fresh(&fixture, &recipe);
-    let mut state = TrainState::new(&adapter, &recipe);
+    let mut state = TrainState::new(&adapter, &recipe).unwrap();
     let stop_at_3 = |report: &StepReport<'_>| {
         checkpoint::save(&path, &adapter, &recipe, report.state).unwrap();
         if report.step == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -114,7 +114,7 @@ fn a_checkpoint_of_another_recipe_or_base_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint.safetensors");
     let (_, adapter) = fresh(&fixture, &recipe);
-    checkpoint::save(&path, &adapter, &recipe, &TrainState::new(&adapter, &recipe)).unwrap();
+    checkpoint::save(&path, &adapter, &recipe, &TrainState::new(&adapter, &recipe).unwrap()).unwrap();
     let before = bits(&adapter);
 
     let error = checkpoint::resume(&path, &adapter, &Recipe { seed: 1, ..recipe.clone() }).unwrap_err();
@@ -132,7 +132,7 @@ fn a_checkpoint_of_another_recipe_or_base_changes_nothing() {
 fn reports_count_from_one_and_estimate_the_rest() {
     let (fixture, recipe) = (Fixture::read("peft_i2v"), recipe(3));
     let (model, adapter) = fresh(&fixture, &recipe);
-    let mut state = TrainState::new(&adapter, &recipe);
+    let mut state = TrainState::new(&adapter, &recipe).unwrap();
     let mut reports = Vec::new();
     let on_step = |report: &StepReport<'_>| {
         assert_eq!(report.state.losses.last(), Some(&report.loss));
@@ -148,7 +148,7 @@ fn reports_count_from_one_and_estimate_the_rest() {
 fn a_loss_that_is_not_finite_names_its_step_and_leaves_the_adapter() {
     let (fixture, recipe) = (Fixture::read("peft_i2v"), recipe(5));
     let (model, adapter) = fresh(&fixture, &recipe);
-    let mut state = TrainState::new(&adapter, &recipe);
+    let mut state = TrainState::new(&adapter, &recipe).unwrap();
     let mut before = Vec::new();
     let sample = |step| {
         let mut input = fixture.input();
@@ -169,7 +169,7 @@ fn a_detached_adapter_is_not_trained_in_silence() {
     let (fixture, recipe) = (Fixture::read("peft_i2v"), recipe(1));
     let model = fixture.model();
     let adapter = Adapter::new(&model, &recipe.adapter, 0).unwrap();
-    let mut state = TrainState::new(&adapter, &recipe);
+    let mut state = TrainState::new(&adapter, &recipe).unwrap();
     let error = train(&model, &adapter, &recipe, &mut state, |_| Ok(fixture.input()), go_on).unwrap_err();
     assert!(error.to_string().contains("no gradient reached blocks.0.self_attn.q.lora_A.weight"), "{error}");
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use lora_edit_model::DeviceWish;
 
 const ABOUT: &str = "Paint one frame, get the whole shot edited.
 
@@ -153,6 +154,9 @@ pub struct EditArgs {
     /// Generate with the base model alone, untrained on this shot: to see what the adapter is worth.
     #[arg(long, help_heading = "Model")]
     pub without_adapter: bool,
+    /// What to compute on: auto, cpu, cuda, cuda:N or metal; auto is an NVIDIA GPU if there is one, else the CPU.
+    #[arg(long, default_value_t = DeviceWish::Auto, value_name = "DEVICE", help_heading = "Model")]
+    pub device: DeviceWish,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub cache: CacheArgs,
@@ -167,6 +171,9 @@ pub struct WorkArgs {
     /// The job's folder, or its id in the cache.
     #[arg(value_name = "JOB_DIR_OR_ID")]
     pub job: String,
+    /// What to compute on: auto, cpu, cuda, cuda:N or metal; auto is an NVIDIA GPU if there is one, else the CPU.
+    #[arg(long, default_value_t = DeviceWish::Auto, value_name = "DEVICE")]
+    pub device: DeviceWish,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub cache: CacheArgs,

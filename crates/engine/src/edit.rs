@@ -45,7 +45,8 @@ fn perform_edit(args: &EditArgs, reporter: &mut Reporter) -> Result<Option<Summa
     let (began, stop) = (Instant::now(), StopRequests::listen()?);
     let prepared = prepare(args, reporter).inspect_err(|error| tell_failure(reporter, error))?;
     let Prepared { inputs, ingested, job, root } = &prepared;
-    let (trained, generated) = match perform(root, job, stop, &mut |event| reporter.tell(event))? {
+    let (trained, generated) = match perform(root, job, args.device, stop, &mut |event| reporter.tell(event))?
+    {
         Outcome::Stopped { .. } => return Ok(None),
         Outcome::Done { trained, generated } => (trained, generated),
     };

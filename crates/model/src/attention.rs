@@ -49,8 +49,8 @@ impl Attention {
             k: linear("k")?,
             v: linear("v")?,
             o: linear("o")?,
-            norm_q: w.tensor("norm_q.weight", &[dim])?,
-            norm_k: w.tensor("norm_k.weight", &[dim])?,
+            norm_q: w.in_f32().tensor("norm_q.weight", &[dim])?,
+            norm_k: w.in_f32().tensor("norm_k.weight", &[dim])?,
             image,
         })
     }
@@ -88,6 +88,6 @@ impl Attention {
 impl ImageKeys {
     fn load(w: &Scope<'_>, dim: usize) -> Loaded<Self> {
         let (k, v) = (w.linear("k_img", dim, dim)?, w.linear("v_img", dim, dim)?);
-        Ok(Self { k, v, norm_k: w.tensor("norm_k_img.weight", &[dim])? })
+        Ok(Self { k, v, norm_k: w.in_f32().tensor("norm_k_img.weight", &[dim])? })
     }
 }

@@ -24,10 +24,10 @@ pub(crate) struct Block {
 impl Block {
     pub fn load(w: &Scope<'_>, config: &TransformerConfig) -> Loaded<Self> {
         let dim = config.dim();
-        let norm3 = w.under("norm3");
+        let (exact, norm3) = (w.in_f32(), w.in_f32().under("norm3"));
         Ok(Self {
             eps: config.eps,
-            modulation: w.tensor("modulation", &[1, 6, dim])?,
+            modulation: exact.tensor("modulation", &[1, 6, dim])?,
             self_attn: Attention::load(&w.under("self_attn"), config, false)?,
             norm3: [norm3.tensor("weight", &[dim])?, norm3.tensor("bias", &[dim])?],
             cross_attn: Attention::load(&w.under("cross_attn"), config, config.takes_image())?,

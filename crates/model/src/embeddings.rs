@@ -48,8 +48,9 @@ impl ImageEmbedding {
         let (dim, w) = (config.dim(), w.under("img_emb"));
         let positions = config.pos_embed_seq_len.map(|tokens| w.tensor("emb_pos", &[1, tokens, image_dim]));
         let w = w.under("proj");
+        let exact = w.in_f32();
         let norm = |name: &str, size| -> Loaded<[Tensor; 2]> {
-            Ok([w.under(name).tensor("weight", &[size])?, w.under(name).tensor("bias", &[size])?])
+            Ok([exact.under(name).tensor("weight", &[size])?, exact.under(name).tensor("bias", &[size])?])
         };
         Ok(Self {
             positions: positions.transpose()?,
@@ -90,13 +91,14 @@ pub(crate) struct TimeEmbedding {
 
 impl TimeEmbedding {
     pub fn load(w: &Scope<'_>, config: &TransformerConfig) -> Loaded<Self> {
-        let dim = config.dim();
+        // In f32 on every device: a few tokens, and what they say scales every row of every block.
+        let (w, dim) = (&w.in_f32(), config.dim());
         let layers = TwoLayers::load(w, "time_embedding", config.freq_dim, dim)?;
         let projection = w.linear("time_projection.1", dim, 6 * dim)?;
         Ok(Self { layers, projection, frequencies: config.freq_dim })
     }
 
-    /// Time steps (B,) or (B, tokens).
+    /// Time steps (B,) or (B, tokens), on the CPU.
     pub fn forward(&self, t: &Tensor) -> Result<Times> {
         let t = if t.rank() == 1 { t.unsqueeze(1)? } else { t.clone() };
         let shape = t.dims2()?;
@@ -111,9 +113,11 @@ impl TimeEmbedding {
             })
         };
         let index: Vec<u32> = steps.iter().map(position).collect();
-        let head = self.layers.forward(&sinusoid(&distinct, self.frequencies)?, Tensor::silu)?;
+        let device = self.projection.weight.device();
+        let waves = sinusoid(&distinct, self.frequencies)?.to_device(device)?;
+        let head = self.layers.forward(&waves, Tensor::silu)?;
         let blocks = self.projection.forward(&head.silu()?)?.reshape((distinct.len(), 6, head.dim(1)?))?;
-        Ok(Times { head, blocks, index: Tensor::from_vec(index, steps.len(), &Device::Cpu)?, shape })
+        Ok(Times { head, blocks, index: Tensor::from_vec(index, steps.len(), device)?, shape })
     }
 }
 
@@ -162,6 +166,11 @@ impl Patches {
         let weight = w.tensor("weight", &[dim, config.in_channels, patch[0], patch[1], patch[2]])?;
         let embedding = Linear::new(weight.flatten_from(1)?, Some(w.tensor("bias", &[dim])?))?;
         Ok(Self { patch, embedding })
+    }
+
+    /// The tensor whose device and type the network works with.
+    pub fn weight(&self) -> &Tensor {
+        &self.embedding.weight
     }
 
     /// The number of tokens of a latent (B, C, F, h, w) along each axis.

@@ -72,7 +72,9 @@ impl Linear {
     /// # Errors
     /// When a pair does not fit the weight.
     pub fn merged(&self) -> Result<Self> {
-        let weight = self.low_rank.iter().try_fold(self.weight.clone(), |w, pair| w + pair.product()?)?;
+        let (device, dtype) = (self.weight.device(), self.weight.dtype());
+        let product = |pair: &LowRank| pair.product()?.to_device(device)?.to_dtype(dtype);
+        let weight = self.low_rank.iter().try_fold(self.weight.clone(), |w, pair| w + product(pair)?)?;
         Self::new(weight, self.bias.clone())
     }
 }
@@ -80,6 +82,9 @@ impl Linear {
 impl LowRank {
     /// `scale·(x·Aᵀ)·Bᵀ` for `x` (..., in).
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if x.dtype() != self.a.dtype() {
+            return self.forward(&x.to_dtype(self.a.dtype())?)?.to_dtype(x.dtype());
+        }
         let (_, inputs) = self.a.dims2()?;
         let (outputs, _) = self.b.dims2()?;
         let mut shape = x.dims().to_vec();

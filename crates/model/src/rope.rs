@@ -44,6 +44,14 @@ impl RopeTable {
         };
         Ok(Self { cos: table(f64::cos)?, sin: table(f64::sin)? })
     }
+
+    /// The same table on `device`.
+    ///
+    /// # Errors
+    /// When the device has no room for it.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        Ok(Self { cos: self.cos.to_device(device)?, sin: self.sin.to_device(device)? })
+    }
 }
 
 /// Angles of one axis: `positions` rows of `channels / 2`.

@@ -1,8 +1,9 @@
 //! The Wan transformer: latent, noise level, text and image in; velocity of the flow out.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{IndexOp, Result, Tensor, bail};
+use candle_core::{Device, IndexOp, Result, Tensor, bail};
 
 use crate::attention::Context;
 use crate::block::Block;
@@ -14,7 +15,7 @@ use crate::linear::Linear;
 use crate::names::official_transformer_name;
 use crate::rope::RopeTable;
 use crate::step_cache::StepCache;
-use crate::weights::{Scope, Weights};
+use crate::weights::{Placement, Scope, Weights};
 
 /// Wan 2.1 image-to-video (with CLIP, of one frame or of the first and the last) or text-to-video, Wan 2.2 TI2V 5B,
 /// and either expert of Wan 2.2 A14B.
@@ -26,6 +27,8 @@ pub struct WanTransformer {
     image: Option<ImageEmbedding>,
     blocks: Vec<Block>,
     head: Head,
+    /// Of the grid seen last.
+    rope: Mutex<Option<([usize; 3], Arc<RopeTable>)>>,
 }
 
 impl WanTransformer {
@@ -44,6 +47,7 @@ impl WanTransformer {
             image: config.image_dim.map(|size| ImageEmbedding::load(&w, size, &config)).transpose()?,
             blocks: (0..config.num_layers).map(block).collect::<Loaded<_>>()?,
             head: Head::load(&w.under("head"), &config)?,
+            rope: Mutex::new(None),
             config,
         })
     }
@@ -53,7 +57,15 @@ impl WanTransformer {
     /// # Errors
     /// As [`WanTransformer::load`], and when the files cannot be read.
     pub fn open(folder: &Path) -> Loaded<Self> {
-        Self::load(&Weights::open(folder)?, TransformerConfig::read(folder)?)
+        Self::open_on(folder, &Placement::default())
+    }
+
+    /// [`WanTransformer::open`], placed elsewhere.
+    ///
+    /// # Errors
+    /// As there, and when the device has no room.
+    pub fn open_on(folder: &Path, placement: &Placement) -> Loaded<Self> {
+        Self::load(&Weights::open(folder)?.placed(placement), TransformerConfig::read(folder)?)
     }
 
     /// The sizes of the network.
@@ -64,12 +76,13 @@ impl WanTransformer {
     /// The velocity `noise - clean` at each latent cell.
     ///
     /// - `x` (B, in_channels, F, h, w): noisy latent, then mask and condition; sizes are multiples of the patch
-    /// - `t` (B,), or (B, tokens) where tokens differ: 1000 times the noise level
+    /// - `t` (B,), or (B, tokens) where tokens differ: 1000 times the noise level; on the CPU, wherever the network is
     /// - `text` (B, L, text_dim): padded by the caller as the model expects
     /// - `image` (B, tokens, image_dim): CLIP states, exactly where the model takes them; those of a first and a last
     ///   frame one after the other, along the tokens or along the batch
     ///
-    /// Gives (B, out_channels, F, h, w). Gradients reach `x` and every low-rank pair.
+    /// Gives (B, out_channels, F, h, w). `x`, text and image lie on the network's device and are brought to its type; the
+    /// result is of the type of `x`. Gradients reach `x` and every low-rank pair.
     ///
     /// # Errors
     /// When shapes do not fit, or an image is missing or unwanted.
@@ -90,10 +103,13 @@ impl WanTransformer {
         cache: Option<&mut StepCache>,
     ) -> Result<Tensor> {
         let grid = self.patches.grid(x)?;
-        let table = RopeTable::new(grid, self.config.attention_head_dim)?;
+        let table = self.rope_table(grid)?;
         let times = self.time.forward(t)?;
-        let context = Context { text: embed_text(&self.text, text)?, image: self.embed_image(image)? };
-        let x = self.patches.embed(x)?;
+        let (found, own) = (x.dtype(), self.patches.weight().dtype());
+        let image = image.map(|image| image.to_dtype(own)).transpose()?;
+        let text = embed_text(&self.text, &text.to_dtype(own)?)?;
+        let context = Context { text, image: self.embed_image(image.as_ref())? };
+        let x = self.patches.embed(&x.to_dtype(own)?)?;
         let through = |blocks: &[Block], x: Tensor| {
             blocks.iter().try_fold(x, |x, block| block.forward(&x, &times, &context, &table))
         };
@@ -104,7 +120,24 @@ impl WanTransformer {
             }
             _ => through(&self.blocks, x)?,
         };
-        self.patches.join(&self.head.forward(&x, &times)?, grid)
+        self.patches.join(&self.head.forward(&x, &times)?, grid)?.to_dtype(found)
+    }
+
+    /// The device the network lies on.
+    pub fn device(&self) -> &Device {
+        self.patches.weight().device()
+    }
+
+    /// The table of the grid, kept for the next call: every step of a training or sampling has the same.
+    fn rope_table(&self, grid: [usize; 3]) -> Result<Arc<RopeTable>> {
+        let mut kept = self.rope.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, table)) = kept.as_ref().filter(|(of, _)| *of == grid) {
+            return Ok(table.clone());
+        }
+        let table = RopeTable::new(grid, self.config.attention_head_dim)?.to_device(self.device())?;
+        let table = Arc::new(table);
+        *kept = Some((grid, table.clone()));
+        Ok(table)
     }
 
     fn embed_image(&self, image: Option<&Tensor>) -> Result<Option<Tensor>> {
@@ -147,7 +180,7 @@ struct Head {
 impl Head {
     fn load(w: &Scope<'_>, config: &TransformerConfig) -> Loaded<Self> {
         let (dim, patch) = (config.dim(), config.patch_size.iter().product::<usize>());
-        let modulation = w.tensor("modulation", &[1, 2, dim])?;
+        let modulation = w.in_f32().tensor("modulation", &[1, 2, dim])?;
         Ok(Self { eps: config.eps, modulation, head: w.linear("head", dim, config.out_channels * patch)? })
     }
 

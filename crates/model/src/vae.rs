@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use candle_core::{Device, Result, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 
 use crate::config::VaeConfig;
 use crate::error::Loaded;
 use crate::names::{VaeStage, decoder_stages, encoder_stages, official_vae_name};
 use crate::vae_blocks::{CausalConv, FrameAttention, History, Norm, Residual, Stage};
-use crate::weights::{Scope, Weights};
+use crate::weights::{Placement, Scope, Weights};
 
 /// Encoder and decoder of one VAE.
 pub struct WanVae {
@@ -44,7 +44,15 @@ impl WanVae {
     /// # Errors
     /// As [`WanVae::load`], and when the files cannot be read.
     pub fn open(folder: &Path) -> Loaded<Self> {
-        Self::load(&Weights::open(folder)?, VaeConfig::read(folder)?)
+        Self::open_on(folder, &Placement::default())
+    }
+
+    /// [`WanVae::open`], placed elsewhere.
+    ///
+    /// # Errors
+    /// As there, and when the device has no room.
+    pub fn open_on(folder: &Path, placement: &Placement) -> Loaded<Self> {
+        Self::load(&Weights::open(folder)?.placed(placement), VaeConfig::read(folder)?)
     }
 
     /// The sizes of the network.
@@ -93,8 +101,8 @@ impl WanVae {
     /// When the latent has not z channels.
     pub fn normalise(&self, latent: &Tensor) -> Result<Tensor> {
         latent
-            .broadcast_sub(&per_channel(&self.config.latents_mean)?)?
-            .broadcast_div(&per_channel(&self.config.latents_std)?)
+            .broadcast_sub(&per_channel(&self.config.latents_mean, latent)?)?
+            .broadcast_div(&per_channel(&self.config.latents_std, latent)?)
     }
 
     /// The inverse of [`WanVae::normalise`].
@@ -103,8 +111,8 @@ impl WanVae {
     /// When the latent has not z channels.
     pub fn denormalise(&self, latent: &Tensor) -> Result<Tensor> {
         latent
-            .broadcast_mul(&per_channel(&self.config.latents_std)?)?
-            .broadcast_add(&per_channel(&self.config.latents_mean)?)
+            .broadcast_mul(&per_channel(&self.config.latents_std, latent)?)?
+            .broadcast_add(&per_channel(&self.config.latents_mean, latent)?)
     }
 }
 
@@ -218,7 +226,7 @@ fn unfold_patches(x: &Tensor, p: usize) -> Result<Tensor> {
     x.permute((0, 1, 4, 3, 5, 2))?.reshape((frames, channels / (p * p), rows * p, columns * p))
 }
 
-/// (1, C, 1, 1, 1)
-fn per_channel(values: &[f32]) -> Result<Tensor> {
-    Tensor::from_slice(values, (1, values.len(), 1, 1, 1), &Device::Cpu)
+/// (1, C, 1, 1, 1), where `latent` is.
+fn per_channel(values: &[f32], latent: &Tensor) -> Result<Tensor> {
+    Tensor::from_slice(values, (1, values.len(), 1, 1, 1), latent.device())
 }

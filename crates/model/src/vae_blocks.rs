@@ -127,7 +127,7 @@ pub(crate) struct Norm(Vec<f32>);
 impl Norm {
     /// The tensor `name.gamma` (channels, 1, ...).
     pub fn load(w: &Scope<'_>, name: &str, shape: &[usize]) -> Loaded<Self> {
-        Ok(Self(w.under(name).tensor("gamma", shape)?.flatten_all()?.to_vec1()?))
+        Ok(Self(w.under(name).in_f32().tensor("gamma", shape)?.flatten_all()?.to_vec1()?))
     }
 
     /// Normalised, then `x sigmoid(x)`.

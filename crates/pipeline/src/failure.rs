@@ -1,7 +1,7 @@
 //! Why a job ended without its result: whose fault, and one line for the user.
 
 use lora_edit_adapt::AdaptError;
-use lora_edit_model::ModelError;
+use lora_edit_model::{DeviceError, ModelError};
 use lora_edit_shot::base::BaseError;
 use lora_edit_shot::frame::FrameError;
 use lora_edit_shot::image_io::ImageError;
@@ -42,6 +42,7 @@ macro_rules! failure_kinds {
 failure_kinds! {
     BaseError => |_| FailureKind::Model;
     ModelError => |_| FailureKind::Model;
+    DeviceError => |_| FailureKind::Device;
     AdaptError => kind_of_adapt_error;
     LeaseError => |error| match error {
         LeaseError::Held(_) => FailureKind::Lock,

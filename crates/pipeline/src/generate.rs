@@ -61,7 +61,9 @@ fn sampled(
     progress: &mut Progress<'_>,
 ) -> Result<Denoised, JobError> {
     let (_, channels, frames, h, w) = condition.dims5()?;
+    // Drawn on the CPU, so that a seed gives the same noise on every device.
     let start = noise(sampling.seed, (1, channels - MASK_CHANNELS, frames, h, w))?;
+    let start = start.to_device(condition.device())?;
     let sampler = sampler(sampling.sampler);
     let schedule = &Schedule::exact(sampler.sigmas(sampling.steps, sampling.shift));
     let on_step = |step| match progress.even_step(step, sampling.steps) && step < sampling.steps {

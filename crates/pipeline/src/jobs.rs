@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use lora_edit_adapt::Adapter;
+use lora_edit_model::device::{self, DeviceWish};
 use lora_edit_shot::base::{self, BaseModel};
 use lora_edit_shot::job::{Event, FailureKind, Job, JobKind, Sampling};
 use lora_edit_shot::package::{EditPackage, ResultInfo, ShotPackage};
@@ -42,7 +43,7 @@ struct Wanted<'a> {
     result: &'a ResultId,
 }
 
-/// Does `job` on the store at `root`: trains the adapter unless it is there, generates the result unless it is
+/// Does `job` on the store at `root` with the device that is wished for: trains the adapter unless it is there, generates the result unless it is
 /// there. Both appear in the store whole or not at all. `events` hears of every stage and step; `stop` is asked after
 /// each step.
 ///
@@ -51,6 +52,7 @@ struct Wanted<'a> {
 pub fn run_job(
     root: &Path,
     job: &Job,
+    device: DeviceWish,
     events: &mut dyn FnMut(Event),
     stop: &dyn Fn() -> bool,
 ) -> Result<Outcome, JobError> {
@@ -62,7 +64,8 @@ pub fn run_job(
     let lease = store.lease(&format!("adapters/{}", job.adapter))?;
     let stop = || stop() || lease.is_lost();
     let outcome =
-        Run { store, job, wanted, began: Instant::now(), progress: Progress::new(events, &stop) }.run();
+        Run { store, job, device, wanted, began: Instant::now(), progress: Progress::new(events, &stop) }
+            .run();
     match outcome {
         Ok(Outcome::Stopped { .. }) if lease.is_lost() => Err(lease_lost(job)),
         outcome => outcome,
@@ -95,6 +98,7 @@ fn is_done(store: &Store, job: &Job, wanted: Option<&Wanted<'_>>) -> bool {
 struct Run<'a> {
     store: Store,
     job: &'a Job,
+    device: DeviceWish,
     wanted: Option<Wanted<'a>>,
     began: Instant,
     progress: Progress<'a>,
@@ -104,7 +108,7 @@ impl Run<'_> {
     fn run(mut self) -> Result<Outcome, JobError> {
         self.progress.stage("load");
         let shot = read_shot(&self.store, &self.job.shot)?;
-        let mut base = Base::open(&find_base(self.job)?)?;
+        let mut base = Base::open(&find_base(self.job)?, &device::choose(self.device)?)?;
         let clip = Clip::from_shot(&shot);
         let trained = self.needs_training();
         if trained && let Some(step) = learn(&mut base, &clip, self.job, &self.store, &mut self.progress)? {

@@ -98,7 +98,7 @@ pub fn learn(
     let Some(inputs) = inputs(base, clip, &job.recipe, progress)? else { return Ok(Some(0)) };
     let (files, recipe) = (AdapterFiles::of(store, &job.adapter), adapt_recipe(&job.recipe));
     let adapter = Adapter::create(&mut base.transformer, &recipe.adapter, recipe.seed)?;
-    let mut state = begin(&files.checkpoint(), &adapter, &recipe);
+    let mut state = begin(&files.checkpoint(), &adapter, &recipe)?;
     let first = state.steps_done();
     progress.stage("train");
     let outcome = run(base, &adapter, &recipe, &mut state, &inputs, &files, progress);
@@ -138,17 +138,17 @@ fn inputs(
 }
 
 /// The state to start from: the checkpoint's, or a fresh one.
-fn begin(path: &Path, adapter: &Adapter, recipe: &lora_edit_adapt::Recipe) -> TrainState {
+fn begin(path: &Path, adapter: &Adapter, recipe: &lora_edit_adapt::Recipe) -> Result<TrainState, JobError> {
     if path.is_file() {
         match checkpoint::resume(path, adapter, recipe) {
             Ok(state) => {
                 log::info!("going on after step {}", state.steps_done());
-                return state;
+                return Ok(state);
             }
             Err(error) => log::warn!("training starts anew: {error}"),
         }
     }
-    TrainState::new(adapter, recipe)
+    Ok(TrainState::new(adapter, recipe)?)
 }
 
 fn run(

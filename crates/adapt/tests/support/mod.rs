@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use candle_core::{Device, Tensor};
 use lora_edit_adapt::{Adapter, AdapterConfig, TrainInput};
-use lora_edit_model::{TransformerConfig, WanTransformer, Weights, flow};
+use lora_edit_model::{Placement, TransformerConfig, WanTransformer, Weights, flow};
 
 /// One network of `fixtures/make.py` with what peft made of it.
 pub struct Fixture {
@@ -32,10 +32,15 @@ impl Fixture {
     }
 
     pub fn model(&self) -> WanTransformer {
+        self.model_on(&Placement::default())
+    }
+
+    pub fn model_on(&self, placement: &Placement) -> WanTransformer {
         let weights =
             self.tensors.iter().filter_map(|(k, t)| Some((k.strip_prefix("model.")?.into(), t.clone())));
         let config = serde_json::from_str(&self.metadata["config"]).unwrap();
-        WanTransformer::load(&Weights::from_tensors(weights.collect()), config).unwrap()
+        let weights = Weights::from_tensors(weights.collect()).placed(placement);
+        WanTransformer::load(&weights, config).unwrap()
     }
 
     pub fn config(&self) -> AdapterConfig {

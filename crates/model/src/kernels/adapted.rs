@@ -22,9 +22,16 @@ pub(crate) fn fits(tensors: [&Tensor; 4], bias: Option<&Tensor>) -> bool {
     else {
         return false;
     };
+    #[cfg(feature = "cuda")]
+    if super::cuda::takes(x) && !super::cuda::takes_pair(tensors, bias) {
+        return false;
+    }
     let sizes = x.dims().last() == Some(&inputs) && a_in == inputs && b_out == outputs && b_rank == rank;
     let filled = x.elem_count() > 0 && outputs > 0 && rank > 0;
-    sizes && filled && on_cpu(&tensors) && bias.is_none_or(|bias| on_cpu(&[bias]))
+    let on_cpu = on_cpu(&tensors) && bias.is_none_or(|bias| on_cpu(&[bias]));
+    #[cfg(feature = "cuda")]
+    let on_cpu = on_cpu || super::cuda::takes(x);
+    sizes && filled && on_cpu
 }
 
 /// `x·Wᵀ + bias + scale·(x·Aᵀ)·Bᵀ` for `x` (..., in), `weight` (out, in), `bias` (out), `a` (rank, in), `b` (out, rank).
@@ -39,6 +46,10 @@ pub(crate) fn adapted_linear(
     bias: Option<&Tensor>,
     (a, b, scale): (&Tensor, &Tensor, f64),
 ) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if super::cuda::takes(x) {
+        return super::cuda::adapted_linear(x, weight, bias, (a, b, scale));
+    }
     let op = AdaptedLinear { base: FrozenLinear::new(weight, bias), scale: scale as f32 };
     x.contiguous()?.apply_op3(&a.contiguous()?, &b.contiguous()?, op)
 }

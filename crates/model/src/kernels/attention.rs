@@ -25,6 +25,10 @@ pub(super) const KEYS: usize = 384;
 /// # Errors
 /// When shapes do not fit together.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if super::cuda::takes(q) {
+        return super::cuda::attention(q, k, v);
+    }
     if !on_cpu(&[q, k, v]) {
         return reference::attention(q, k, v);
     }

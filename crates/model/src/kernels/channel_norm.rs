@@ -14,6 +14,10 @@ const BLOCK: usize = 1024;
 /// `x / max(|x|, 1e-12) sqrt(C) gain` for `x` (T, C, H, W) and `gain` (C), the length taken over the channels of
 /// each pixel; then `x sigmoid(x)` if `activate`.
 pub(crate) fn channel_norm(x: &Tensor, gain: &[f32], activate: bool) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if super::cuda::takes(x) {
+        return super::cuda::channel_norm(x, gain, activate);
+    }
     let (frames, channels, rows, columns) = x.dims4()?;
     let pixels = rows * columns;
     let scales = with_values(x, |x| Ok(scales(x, channels, pixels)))?;

@@ -42,7 +42,8 @@ pub fn equals_reference(
     }
 }
 
-fn run(
+/// The value of `f`, and the gradient of every operand where the value is weighted by `weight`.
+pub fn run(
     operands: &[Tensor],
     weight: &Tensor,
     f: &impl Fn(&[Tensor]) -> Result<Tensor>,
@@ -78,7 +79,8 @@ fn finite_difference(
     (at(1e-5) - at(-1e-5)) / 2e-5
 }
 
-fn close(what: &str, ours: &Tensor, expected: &Tensor, limit: f64) {
+/// Fails unless `ours` is as far as `limit` from `expected`, relative to the greatest value.
+pub fn close(what: &str, ours: &Tensor, expected: &Tensor, limit: f64) {
     assert_eq!(ours.dims(), expected.dims(), "{what}");
     let peak =
         |t: &Tensor| t.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();

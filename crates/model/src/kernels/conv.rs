@@ -43,6 +43,9 @@ pub struct Conv {
     weight: Tensor,
     bias: Tensor,
     kind: Kind,
+    /// Instead of weight and bias here, where they lie on a GPU.
+    #[cfg(feature = "cuda")]
+    on_device: Option<super::cuda::OnDevice>,
 }
 
 /// The sizes of a convolution.
@@ -85,9 +88,17 @@ impl Conv {
         if side != columns || bias.dims() != [outputs] {
             bail!("convolution of weight {:?} and bias {:?}", weight.dims(), bias.dims());
         }
+        #[cfg(feature = "cuda")]
+        let on_device = super::cuda::OnDevice::new(&weight, bias, geometry)?;
         let weight = weight.permute((2, 0, 1, 3, 4))?.contiguous()?;
         let kind = Kind { outputs, inputs, frames, side, geometry };
-        Ok(Self { weight, bias: bias.contiguous()?, kind })
+        Ok(Self {
+            weight,
+            bias: bias.contiguous()?,
+            kind,
+            #[cfg(feature = "cuda")]
+            on_device,
+        })
     }
 
     /// The kernel's length in frames.
@@ -100,7 +111,12 @@ impl Conv {
     /// # Errors
     /// When `x` has other channels, or is smaller than the kernel.
     pub fn forward(&self, x: &Tensor, lead: usize) -> Result<Tensor> {
-        let op = Convolve { kind: self.kind, sizes: self.kind.sizes(x, lead)? };
+        let sizes = self.kind.sizes(x, lead)?;
+        #[cfg(feature = "cuda")]
+        if let Some(device) = &self.on_device {
+            return device.forward(x, lead, [sizes.frames_out, sizes.rows, sizes.columns]);
+        }
+        let op = Convolve { kind: self.kind, sizes };
         x.contiguous()?.apply_op3(&self.weight, &self.bias, op)
     }
 }

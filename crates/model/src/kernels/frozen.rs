@@ -10,6 +10,8 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 
+use super::reference;
+
 /// Rows times elements below which one thread adds the bias faster than several.
 const PARALLEL_BIAS: usize = 1 << 16;
 
@@ -20,6 +22,9 @@ const PARALLEL_BIAS: usize = 1 << 16;
 /// # Errors
 /// When shapes, types or devices do not fit together, or the device is not the CPU.
 pub fn frozen_linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    if x.device().is_metal() {
+        return reference::frozen_linear(x, &weight.detach(), bias.map(Tensor::detach).as_ref());
+    }
     x.contiguous()?.apply_op1(FrozenLinear::new(weight, bias))
 }
 
@@ -43,6 +48,16 @@ impl CustomOp1 for FrozenLinear {
             add_bias(&mut y, bias)?;
         }
         Ok((y, shape))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &candle_core::CudaStorage,
+        layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let (shape, _) = self.output_shape(layout)?;
+        super::cuda::frozen_linear(&self.weight, self.bias.as_ref(), (x, layout), shape)
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {

@@ -3,6 +3,7 @@
 //! Each runs on f32 tensors on the CPU; other types and devices take [`mod@reference`], which is also what the kernels
 //! are tested against.
 
+pub mod adam;
 pub(crate) mod adapted;
 mod attention;
 mod attention_backward;
@@ -12,6 +13,9 @@ mod check;
 #[allow(unsafe_code)] // matrix products into disjoint parts of one output
 pub mod conv;
 mod conv_backward;
+#[cfg(any(test, feature = "cuda"))]
+#[allow(unsafe_code)] // launches kernels; the tests emulate them
+pub(crate) mod cuda;
 pub mod frozen;
 #[allow(unsafe_code)] // calls of gemm
 mod matrix;

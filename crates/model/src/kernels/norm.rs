@@ -15,6 +15,10 @@ use super::slices::{on_cpu, output, tensor_like, values, with_all};
 /// When shapes do not fit.
 pub fn layer_norm(x: &Tensor, gain: &Tensor, shift: &Tensor, eps: f64) -> Result<Tensor> {
     let fits = gain.dims() == shift.dims() && Broadcast::new(x.dims(), gain.dims()).is_some();
+    #[cfg(feature = "cuda")]
+    if fits && super::cuda::takes(x) {
+        return super::cuda::layer_norm(x, gain, shift, eps);
+    }
     if !fits || !on_cpu(&[x, gain, shift]) {
         return reference::layer_norm(x, gain, shift, eps);
     }
@@ -26,6 +30,10 @@ pub fn layer_norm(x: &Tensor, gain: &Tensor, shift: &Tensor, eps: f64) -> Result
 /// # Errors
 /// When shapes do not fit.
 pub fn rms_norm(x: &Tensor, gain: &Tensor, eps: f64) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if super::cuda::takes(x) {
+        return super::cuda::rms_norm(x, gain, eps);
+    }
     if Broadcast::new(x.dims(), gain.dims()).is_none() || !on_cpu(&[x, gain]) {
         return reference::rms_norm(x, gain, eps);
     }

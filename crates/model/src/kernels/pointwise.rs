@@ -16,6 +16,10 @@ const CHUNK: usize = 1 << 14;
 /// # Errors
 /// When the type is not a float.
 pub fn gelu_tanh(x: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if super::cuda::takes(x) {
+        return super::cuda::gelu_tanh(x);
+    }
     if on_cpu(&[x]) { x.contiguous()?.apply_op1(GeluTanh) } else { reference::gelu_tanh(x) }
 }
 
@@ -80,6 +84,10 @@ vectorised! {
 /// # Errors
 /// When shapes do not fit.
 pub fn gated_add(x: &Tensor, y: &Tensor, gate: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if super::cuda::takes(x) && x.dims() == y.dims() && x.dtype() == y.dtype() {
+        return super::cuda::gated_add(x, y, gate);
+    }
     if !on_cpu(&[x, y, gate]) || Broadcast::new(x.dims(), gate.dims()).is_none() || x.dims() != y.dims() {
         return reference::gated_add(x, y, gate);
     }

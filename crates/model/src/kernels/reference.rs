@@ -61,6 +61,15 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
     weights.matmul(&v)?.transpose(1, 2)?.contiguous()
 }
 
+/// See [`super::frozen::frozen_linear`]; a weight that is tracked would get a gradient here.
+///
+/// # Errors
+/// When shapes do not fit.
+pub fn frozen_linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let y = x.broadcast_matmul(&weight.t()?)?;
+    bias.map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
+}
+
 /// See [`super::gated_add`].
 ///
 /// # Errors

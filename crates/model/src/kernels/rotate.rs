@@ -17,6 +17,10 @@ pub fn rope(x: &Tensor, table: &RopeTable) -> Result<Tensor> {
     if table.cos.dims() != [tokens, channels / 2] || channels % 2 != 0 {
         bail!("rotary table of {:?} for {:?}", table.cos.dims(), x.dims());
     }
+    #[cfg(feature = "cuda")]
+    if super::cuda::takes(x) {
+        return super::cuda::rope(x, table);
+    }
     if !on_cpu(&[x]) {
         return reference::rope(x, table);
     }

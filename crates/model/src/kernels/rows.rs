@@ -10,7 +10,7 @@ const CHUNK: usize = 1 << 14;
 #[derive(Clone, Copy)]
 pub(crate) struct Broadcast {
     pub size: usize,
-    sharing: usize,
+    pub sharing: usize,
 }
 
 impl Broadcast {

@@ -9,6 +9,7 @@ mod listing;
 mod made_up;
 mod mapped;
 mod pickle;
+mod placement;
 mod prefixes;
 mod pth;
 mod safetensors;
@@ -22,12 +23,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use crate::error::{Loaded, ModelError};
 use listing::Listing;
 use mapped::MappedFile;
 use scales::{Placed, Scales};
+pub use placement::Placement;
 pub(crate) use scope::Scope;
 use slot::Slot;
 pub use stored::Stored;
@@ -40,6 +42,7 @@ pub struct Weights {
     metadata: BTreeMap<String, String>,
     /// Seed of the tensors that have no slot, where they are made up.
     made_up: Option<u64>,
+    placement: Placement,
 }
 
 /// One tensor as its file's header describes it.
@@ -88,7 +91,7 @@ impl Weights {
                 return Err(ModelError::weights(&source, format!("tensor {name} is there twice")));
             }
         }
-        Ok(Self { source, slots, metadata, made_up: None })
+        Ok(Self { source, slots, metadata, made_up: None, placement: Placement::default() })
     }
 
     /// Tensors that are in memory already, under their names in any spelling.
@@ -96,14 +99,21 @@ impl Weights {
         let plain = prefixes::Plain::of(tensors.keys().map(String::as_str));
         let slots = tensors.iter().map(|(name, t)| (plain.name(name).to_owned(), Slot::Memory(t.clone())));
         let source = "tensors in memory".into();
-        Self { source, slots: slots.collect(), metadata: BTreeMap::new(), made_up: None }
+        let (slots, metadata) = (slots.collect(), BTreeMap::new());
+        Self { source, slots, metadata, made_up: None, placement: Placement::default() }
     }
 
     /// Any tensor that is asked for, of normal numbers over the root of its inputs (all dimensions but the first):
     /// a network of any size to measure, not to use. The same seed and name give the same values.
     pub fn random(seed: u64) -> Self {
         let (slots, metadata) = (BTreeMap::new(), BTreeMap::new());
-        Self { source: "random numbers".into(), slots, metadata, made_up: Some(seed) }
+        let placement = Placement::default();
+        Self { source: "random numbers".into(), slots, metadata, made_up: Some(seed), placement }
+    }
+
+    /// The same tensors, to be put elsewhere when read.
+    pub fn placed(self, placement: &Placement) -> Self {
+        Self { placement: placement.clone(), ..self }
     }
 
     /// Every name, in order.
@@ -137,13 +147,18 @@ impl Weights {
         self.slots.get(name).map(Slot::shape)
     }
 
-    /// The tensor `name` as contiguous f32 on the CPU: scales applied, blocks decoded.
+    /// The tensor `name`, contiguous, scales applied, blocks decoded: f32 on the CPU unless [`Weights::placed`] said
+    /// otherwise.
     ///
     /// # Errors
     /// Names the tensor and the file when it is missing, not of `shape`, of a type that cannot be read, or when one of
     /// its numbers is NaN or infinite.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Loaded<Tensor> {
-        self.slot(name, shape)?.read(name, &self.source)
+        self.read(name, shape, self.placement.dtype)
+    }
+
+    fn read(&self, name: &str, shape: &[usize], dtype: DType) -> Loaded<Tensor> {
+        Ok(self.placement.put(&self.slot(name, shape)?.read(name, &self.source)?, dtype)?)
     }
 
     /// The matrix `name` (out, in) as it lies in its file. Everything is checked here but the numbers themselves (see
@@ -183,7 +198,7 @@ impl Weights {
     /// The same tensors under names given by `rename`.
     pub(crate) fn renamed(&self, rename: impl Fn(&str) -> String) -> Self {
         let slots = self.slots.iter().map(|(name, slot)| (rename(name), slot.clone())).collect();
-        Self { slots, source: self.source.clone(), metadata: self.metadata.clone(), made_up: self.made_up }
+        Self { slots, ..self.clone() }
     }
 
     /// The file or folder these weights come from.
@@ -193,7 +208,7 @@ impl Weights {
 
     /// A view of all names that begin with `prefix` and a dot.
     pub(crate) fn under(&self, prefix: impl Into<String>) -> Scope<'_> {
-        Scope::new(self, prefix.into())
+        Scope::new(self, prefix.into(), self.placement.dtype)
     }
 
     fn slot(&self, name: &str, shape: &[usize]) -> Loaded<Cow<'_, Slot>> {

@@ -1,6 +1,6 @@
 //! Part of a network's weights, for code that builds layers.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::{Stored, Weights};
 use crate::error::Loaded;
@@ -11,21 +11,27 @@ use crate::linear::Linear;
 pub(crate) struct Scope<'a> {
     weights: &'a Weights,
     prefix: String,
+    dtype: DType,
 }
 
 impl<'a> Scope<'a> {
-    pub(super) fn new(weights: &'a Weights, prefix: String) -> Self {
-        Self { weights, prefix }
+    pub(super) fn new(weights: &'a Weights, prefix: String, dtype: DType) -> Self {
+        Self { weights, prefix, dtype }
     }
 
     /// The part below `name`.
     pub fn under(&self, name: &str) -> Self {
-        Self { weights: self.weights, prefix: self.full_name(name) }
+        Self { prefix: self.full_name(name), ..self.clone() }
+    }
+
+    /// The same part in f32 whatever the placement says: for small tensors whose rounding would show.
+    pub fn in_f32(&self) -> Self {
+        Self { dtype: DType::F32, ..self.clone() }
     }
 
     /// The tensor `prefix.name`.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Loaded<Tensor> {
-        self.weights.tensor(&self.full_name(name), shape)
+        self.weights.read(&self.full_name(name), shape, self.dtype)
     }
 
     /// The matrix `prefix.name` (out, in) as it lies in its file.

@@ -323,7 +323,7 @@ impl VaeConfig {
     }
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Loaded<(PathBuf, T)> {
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Loaded<(PathBuf, T)> {
     let path = if path.is_dir() { path.join("config.json") } else { path.to_owned() };
     let text = std::fs::read_to_string(&path)
         .map_err(|source| ModelError::Unreadable { path: path.clone(), source })?;

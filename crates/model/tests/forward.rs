@@ -95,6 +95,25 @@ fn both_vaes_encode_and_decode_from_both_layouts() {
     }
 }
 
+#[test]
+fn both_encoders_run_from_a_folder_and_from_a_file() {
+    // The arguments' names, and what the fixture calls them.
+    for (module, names) in [
+        ("umt5", &[("input_ids", "input_ids"), ("attention_mask", "attention_mask")][..]),
+        ("clip", &[("pixel_values", "pixel_values_large")][..]),
+    ] {
+        let fixture = Fixture::read(module);
+        let inputs: Vec<_> = names.iter().map(|&(name, stored)| (name, fixture.tensor(stored))).collect();
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = diffusers_layout(&fixture, temporary.path());
+        // Official names are the business of `umt5.rs` and `clip.rs`.
+        for path in [folder.join("diffusion_pytorch_model.safetensors"), folder] {
+            let out = run(module, &path, &inputs, &[]).unwrap();
+            assert_close(module, &out, &fixture.tensor("output"), LIMIT);
+        }
+    }
+}
+
 /// One run of diffusers' pipeline out of `loops`, and the inputs it began with.
 fn pipeline_run(name: &str) -> (Vec<(&'static str, Tensor)>, Tensor) {
     let fixture = Fixture::read("loops");

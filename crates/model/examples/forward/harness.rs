@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use clap::{Args as Flags, Parser, ValueEnum};
-use lora_edit_model::{TransformerConfig, VaeConfig, WanTransformer, WanVae, Weights};
+use lora_edit_model::{
+    ClipVision, ClipVisionConfig, TransformerConfig, Umt5Config, Umt5Encoder, VaeConfig, WanTransformer,
+    WanVae, Weights,
+};
 
 #[path = "sampling.rs"]
 mod sampling;
@@ -72,6 +75,10 @@ pub enum Module {
     VaeEncode,
     /// latents, not normalised; gives pixels clamped to [-1, 1].
     VaeDecode,
+    /// input_ids and attention_mask (B, L), whole numbers; gives the last hidden state.
+    Umt5,
+    /// pixel_values (B, 3, side, side); gives the penultimate hidden state.
+    Clip,
     /// latents (the noise), encoder_hidden_states, negative_encoder_hidden_states, encoder_hidden_states_image, and as
     /// condition the mask and condition channels, or for a network without such channels the known first frames.
     Sample,
@@ -112,6 +119,8 @@ pub fn run(args: &Args) -> Result<()> {
         Module::Transformer => transformer(&args.weights, &inputs)?,
         Module::VaeEncode => open_vae(&args.weights)?.encode(&inputs.float("sample")?)?,
         Module::VaeDecode => open_vae(&args.weights)?.decode(&inputs.float("latents")?)?,
+        Module::Umt5 => umt5(&args.weights, &inputs)?,
+        Module::Clip => open_clip(&args.weights)?.penultimate(&inputs.float("pixel_values")?)?,
         Module::Sample => sampling::sample(&args.weights, &inputs, &args.sampling)?,
     };
     let output = output.to_dtype(DType::F32)?.contiguous()?;
@@ -142,6 +151,22 @@ fn open_vae(path: &Path) -> Result<WanVae> {
         None => VaeConfig::detect(&weights)?,
     };
     Ok(WanVae::load(&weights, config)?)
+}
+
+fn umt5(path: &Path, inputs: &Inputs) -> Result<Tensor> {
+    let (ids, mask) = (inputs.tensor("input_ids")?, inputs.tensor("attention_mask")?);
+    let encoder = match config_file(path) {
+        Some(file) => Umt5Encoder::load(&Weights::open(path)?, Umt5Config::read(&file)?)?,
+        None => Umt5Encoder::open(path)?,
+    };
+    Ok(encoder.forward(&ids, &mask)?)
+}
+
+fn open_clip(path: &Path) -> Result<ClipVision> {
+    Ok(match config_file(path) {
+        Some(file) => ClipVision::load(&Weights::open(path)?, ClipVisionConfig::read(&file)?)?,
+        None => ClipVision::open(path)?,
+    })
 }
 
 /// The `config.json` in a folder or beside a file, if there is one.

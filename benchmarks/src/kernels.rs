@@ -146,7 +146,7 @@ fn prepare(op: &Op, random: &mut NoiseStream) -> Result<Prepared> {
             prepared(inputs, |x| attention(&x[0], &x[1], &x[2]))
         }
         Op::FrozenLinear { x, outputs } => {
-            let (weight, bias) = (weight(random, &[outputs, x[2]])?, random.normal(outputs)?);
+            let (weight, bias) = (weight(random, &[outputs, x[2]])?.into(), random.normal(outputs)?);
             prepared([random.normal(&x)?], move |x| frozen_linear(&x[0], &weight, Some(&bias)))
         }
         Op::AdaptedLinear { x, outputs, rank } => {

@@ -153,7 +153,8 @@ fn fused(weights: &Weights, path: &str, dim: usize) -> Loaded<Linear> {
         return w.linear("to_qkv", dim, 3 * dim);
     }
     let layers = parts.iter().map(|part| w.linear(part, dim, dim)).collect::<Loaded<Vec<_>>>()?;
-    let weight = Tensor::cat(&layers.iter().map(|layer| &layer.weight).collect::<Vec<_>>(), 0)?;
+    let weights = layers.iter().map(|layer| layer.weight.dense()).collect::<Result<Vec<_>>>()?;
+    let weight = Tensor::cat(&weights, 0)?;
     let bias = Tensor::cat(&layers.iter().filter_map(|layer| layer.bias.as_ref()).collect::<Vec<_>>(), 0)?;
     Ok(Linear::new(weight, Some(bias))?)
 }

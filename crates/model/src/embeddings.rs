@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Result, Tensor, bail};
 
 use crate::config::TransformerConfig;
 use crate::error::Loaded;
+use crate::kernels::frozen::FrozenWeight;
 use crate::kernels::{gelu_tanh, layer_norm};
 use crate::linear::Linear;
 use crate::weights::Scope;
@@ -169,7 +170,7 @@ impl Patches {
     }
 
     /// The tensor whose device and type the network works with.
-    pub fn weight(&self) -> &Tensor {
+    pub fn weight(&self) -> &FrozenWeight {
         &self.embedding.weight
     }
 

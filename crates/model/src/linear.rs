@@ -3,13 +3,13 @@
 use candle_core::{Result, Tensor, bail};
 
 use crate::kernels::adapted::{self, adapted_linear};
-use crate::kernels::frozen::frozen_linear;
+use crate::kernels::frozen::{FrozenWeight, frozen_linear};
 
 /// A frozen linear layer that adapters may hang low-rank pairs on.
 #[derive(Clone, Debug)]
 pub struct Linear {
     /// (out, in); never receives a gradient.
-    pub weight: Tensor,
+    pub weight: FrozenWeight,
     /// (out); never receives a gradient.
     pub bias: Option<Tensor>,
     /// Added to the result one after the other.
@@ -32,24 +32,28 @@ impl Linear {
     ///
     /// # Errors
     /// When the shapes do not fit together.
-    pub fn new(weight: Tensor, bias: Option<Tensor>) -> Result<Self> {
+    pub fn new(weight: impl Into<FrozenWeight>, bias: Option<Tensor>) -> Result<Self> {
+        let weight = weight.into();
         let (outputs, inputs) = weight.dims2()?;
         if let Some(bias) = bias.as_ref().filter(|bias| bias.dims() != [outputs]) {
             bail!("linear {outputs}x{inputs} got a bias of shape {:?}", bias.dims());
         }
-        let weight = weight.detach().contiguous()?;
+        let weight = match weight {
+            FrozenWeight::Dense(weight) => FrozenWeight::Dense(weight.detach().contiguous()?),
+            stored => stored,
+        };
         let bias = bias.map(|bias| bias.detach().contiguous()).transpose()?;
         Ok(Self { weight, bias, low_rank: Vec::new() })
     }
 
     /// The number of input features.
     pub fn inputs(&self) -> usize {
-        self.weight.dims()[1]
+        self.weight.dims2().map_or(0, |(_, inputs)| inputs)
     }
 
     /// The number of output features.
     pub fn outputs(&self) -> usize {
-        self.weight.dims()[0]
+        self.weight.dims2().map_or(0, |(outputs, _)| outputs)
     }
 
     /// Maps `x` (..., in) to (..., out); gradients reach `x` and the low-rank pairs.
@@ -59,7 +63,7 @@ impl Linear {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (weight, bias) = (&self.weight, self.bias.as_ref());
         let (y, others) = match self.low_rank.split_first() {
-            Some((LowRank { a, b, scale }, others)) if adapted::fits([x, weight, a, b], bias) => {
+            Some((LowRank { a, b, scale }, others)) if adapted::fits([x, a, b], weight, bias) => {
                 (adapted_linear(x, weight, bias, (a, b, *scale))?, others)
             }
             _ => (frozen_linear(x, weight, bias)?, &self.low_rank[..]),
@@ -67,14 +71,18 @@ impl Linear {
         others.iter().try_fold(y, |y, pair| y + pair.forward(x)?)
     }
 
-    /// The same layer with its low-rank pairs added into a new weight: faster to apply, not trainable.
+    /// The same layer with its low-rank pairs added into a new weight: faster to apply, not trainable. A weight that
+    /// stays in its file stays there, the pairs beside it.
     ///
     /// # Errors
     /// When a pair does not fit the weight.
     pub fn merged(&self) -> Result<Self> {
+        if matches!(self.weight, FrozenWeight::Stored(_)) {
+            return Ok(self.clone());
+        }
         let (device, dtype) = (self.weight.device(), self.weight.dtype());
         let product = |pair: &LowRank| pair.product()?.to_device(device)?.to_dtype(dtype);
-        let weight = self.low_rank.iter().try_fold(self.weight.clone(), |w, pair| w + product(pair)?)?;
+        let weight = self.low_rank.iter().try_fold(self.weight.dense()?, |w, pair| w + product(pair)?)?;
         Self::new(weight, self.bias.clone())
     }
 }
@@ -100,7 +108,7 @@ impl LowRank {
     /// Where nothing before `x` is trained, as for the text, its gradient is neither computed nor kept.
     fn narrow(&self, x: &Tensor) -> Result<Tensor> {
         let product =
-            if x.track_op() { x.matmul(&self.a.t()?)? } else { frozen_linear(&self.a, x, None)?.t()? };
+            if x.track_op() { x.matmul(&self.a.t()?)? } else { frozen_linear(&self.a, &x.clone().into(), None)?.t()? };
         product * self.scale
     }
 
@@ -136,7 +144,7 @@ mod tests {
 
     /// Candle's own operations, with every operand tracked.
     fn plain(layer: &Linear, x: &Tensor) -> Tensor {
-        let y = x.broadcast_matmul(&layer.weight.t().unwrap()).unwrap();
+        let y = x.broadcast_matmul(&layer.weight.dense().unwrap().t().unwrap()).unwrap();
         let y = y.broadcast_add(layer.bias.as_ref().unwrap()).unwrap();
         layer.low_rank.iter().fold(y, |y, pair| {
             let delta = x.broadcast_matmul(&pair.a.t().unwrap()).unwrap();
@@ -236,7 +244,7 @@ mod tests {
         let (layer, a, b) = with_pair(frozen, 3, 0.5);
         let x = Var::from_tensor(&numbers(&[4, 5], 0.0)).unwrap();
         let gradients = loss(&layer.forward(&x).unwrap()).backward().unwrap();
-        for frozen in [weight.as_tensor(), bias.as_tensor(), &layer.weight, layer.bias.as_ref().unwrap()] {
+        for frozen in [weight.as_tensor(), bias.as_tensor(), &layer.weight.dense().unwrap(), layer.bias.as_ref().unwrap()] {
             assert!(gradients.get(frozen).is_none());
         }
         // No storage of the weight's size under any other id either.
@@ -270,10 +278,10 @@ mod tests {
             let narrow = |t: &Tensor| Var::from_tensor(&t.to_dtype(DType::F32).unwrap()).unwrap();
             let (x32, a32, b32) = (narrow(&x), narrow(&a), narrow(&b));
             let bias = narrow(composed.bias.as_ref().unwrap()).into_inner();
-            let mut kernel = Linear::new(narrow(&composed.weight).into_inner(), Some(bias)).unwrap();
+            let mut kernel = Linear::new(narrow(&composed.weight.dense().unwrap()).into_inner(), Some(bias)).unwrap();
             let shared = |var: &Var| var.as_tensor().clone();
             kernel.low_rank.push(LowRank { a: shared(&a32), b: shared(&b32), scale });
-            assert!(adapted::fits([&x32, &kernel.weight, &a32, &b32], kernel.bias.as_ref()));
+            assert!(adapted::fits([&x32, &a32, &b32], &kernel.weight, kernel.bias.as_ref()));
 
             let expected = composed.forward(&x).unwrap();
             let found = kernel.forward(&x32).unwrap().to_dtype(DType::F64).unwrap();
@@ -287,7 +295,7 @@ mod tests {
                 assert!(difference(&found, expected) < 1e-5 * size, "{name} {batch:?}");
             }
             let kept = found.get_ids().filter_map(|&id| found.get_id(id)).map(|g| g.dims());
-            assert!(kept.into_iter().all(|dims| dims != kernel.weight.dims()));
+            assert!(kept.into_iter().all(|dims| dims != [7, 5]));
         }
     }
 
@@ -312,7 +320,7 @@ mod tests {
             let candle_core::Storage::Cpu(cpu) = &*storage else { panic!("not on the CPU") };
             cpu.as_slice::<f64>().unwrap().as_ptr()
         };
-        assert_eq!(address(&weight), address(&layer.weight));
+        assert_eq!(address(&weight), address(&layer.weight.dense().unwrap()));
     }
 
     #[test]
@@ -350,7 +358,7 @@ mod tests {
         for (dtype, tolerance) in [(DType::F32, 1e-5), (DType::F16, 2e-2), (DType::BF16, 1e-1)] {
             let full = layer(5, 7);
             let bias = full.bias.as_ref().map(|bias| bias.to_dtype(dtype).unwrap());
-            let narrow = Linear::new(full.weight.to_dtype(dtype).unwrap(), bias).unwrap();
+            let narrow = Linear::new(full.weight.dense().unwrap().to_dtype(dtype).unwrap(), bias).unwrap();
             let x = numbers(&[4, 5], 0.0);
             let y = narrow.forward(&x.to_dtype(dtype).unwrap()).unwrap().to_dtype(DType::F64).unwrap();
             assert!(difference(&y, &full.forward(&x).unwrap()) < tolerance, "{dtype:?}");

@@ -17,6 +17,10 @@ use crate::rope::RopeTable;
 use crate::step_cache::StepCache;
 use crate::weights::{Placement, Scope, Weights};
 
+/// Width from which blocks leave their weights as they lie in their file: narrower networks are small, and clips of few
+/// tokens would pay more for decoding than for multiplying.
+const STORED_FROM: usize = 1024;
+
 /// Wan 2.1 image-to-video (with CLIP, of one frame or of the first and the last) or text-to-video, Wan 2.2 TI2V 5B,
 /// and either expert of Wan 2.2 A14B.
 pub struct WanTransformer {
@@ -39,7 +43,8 @@ impl WanTransformer {
     pub fn load(weights: &Weights, config: TransformerConfig) -> Loaded<Self> {
         let weights = weights.renamed(official_transformer_name);
         let (w, dim) = (weights.under(""), config.dim());
-        let block = |i: usize| Block::load(&w.under(&format!("blocks.{i}")), &config);
+        let of_blocks = if dim >= STORED_FROM { w.staying_stored() } else { w.clone() };
+        let block = |i: usize| Block::load(&of_blocks.under(&format!("blocks.{i}")), &config);
         Ok(Self {
             patches: Patches::load(&w, &config)?,
             text: TwoLayers::load(&w, "text_embedding", config.text_dim, dim)?,

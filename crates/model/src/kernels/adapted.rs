@@ -4,10 +4,10 @@
 //! sizes trained on a CPU take longer than the products themselves.
 
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 
-use super::frozen::FrozenLinear;
+use super::frozen::{FrozenLinear, FrozenWeight};
 use super::matrix::{Matrix, Write, multiply};
 use super::slices::{on_cpu, tensor_like, values, with_all};
 
@@ -15,20 +15,20 @@ use super::slices::{on_cpu, tensor_like, values, with_all};
 const PARALLEL: usize = 1 << 20;
 
 /// Whether [`adapted_linear`] can run on these.
-pub(crate) fn fits(tensors: [&Tensor; 4], bias: Option<&Tensor>) -> bool {
-    let [x, weight, a, b] = tensors;
+pub(crate) fn fits([x, a, b]: [&Tensor; 3], weight: &FrozenWeight, bias: Option<&Tensor>) -> bool {
     let (Ok((outputs, inputs)), Ok((rank, a_in)), Ok((b_out, b_rank))) =
         (weight.dims2(), a.dims2(), b.dims2())
     else {
         return false;
     };
     #[cfg(feature = "cuda")]
-    if super::cuda::takes(x) && !super::cuda::takes_pair(tensors, bias) {
+    if super::cuda::takes(x) && !super::cuda::takes_pair([x, a, b], weight, bias) {
         return false;
     }
     let sizes = x.dims().last() == Some(&inputs) && a_in == inputs && b_out == outputs && b_rank == rank;
     let filled = x.elem_count() > 0 && outputs > 0 && rank > 0;
-    let on_cpu = on_cpu(&tensors) && bias.is_none_or(|bias| on_cpu(&[bias]));
+    let base_on_cpu = weight.device().is_cpu() && weight.dtype() == DType::F32;
+    let on_cpu = base_on_cpu && on_cpu(&[x, a, b]) && bias.is_none_or(|bias| on_cpu(&[bias]));
     #[cfg(feature = "cuda")]
     let on_cpu = on_cpu || super::cuda::takes(x);
     sizes && filled && on_cpu
@@ -42,13 +42,13 @@ pub(crate) fn fits(tensors: [&Tensor; 4], bias: Option<&Tensor>) -> bool {
 /// When [`fits`] does not hold.
 pub(crate) fn adapted_linear(
     x: &Tensor,
-    weight: &Tensor,
+    weight: &FrozenWeight,
     bias: Option<&Tensor>,
     (a, b, scale): (&Tensor, &Tensor, f64),
 ) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if super::cuda::takes(x) {
-        return super::cuda::adapted_linear(x, weight, bias, (a, b, scale));
+        return super::cuda::adapted_linear(x, &weight.dense()?, bias, (a, b, scale));
     }
     let op = AdaptedLinear { base: FrozenLinear::new(weight, bias), scale: scale as f32 };
     x.contiguous()?.apply_op3(&a.contiguous()?, &b.contiguous()?, op)

@@ -7,13 +7,74 @@
 use std::ops::AddAssign;
 
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 
-use super::reference;
+use super::{reference, stored};
+use crate::weights::Stored;
 
 /// Rows times elements below which one thread adds the bias faster than several.
 const PARALLEL_BIAS: usize = 1 << 16;
+
+/// The weight (out, in) of a layer that is never trained.
+#[derive(Clone, Debug)]
+pub enum FrozenWeight {
+    /// In memory, in the type it is computed with.
+    Dense(Tensor),
+    /// As it lies in its file, decoded to f32 part by part in every product; on the CPU.
+    Stored(Stored),
+}
+
+impl FrozenWeight {
+    /// Outputs and inputs.
+    ///
+    /// # Errors
+    /// When a tensor has other than two dimensions.
+    pub fn dims2(&self) -> Result<(usize, usize)> {
+        match self {
+            Self::Dense(weight) => weight.dims2(),
+            Self::Stored(weight) => Ok(weight.shape().into()),
+        }
+    }
+
+    /// The type it is computed with.
+    pub fn dtype(&self) -> DType {
+        match self {
+            Self::Dense(weight) => weight.dtype(),
+            Self::Stored(_) => DType::F32,
+        }
+    }
+
+    /// Where it is computed with.
+    pub fn device(&self) -> &Device {
+        match self {
+            Self::Dense(weight) => weight.device(),
+            Self::Stored(_) => &Device::Cpu,
+        }
+    }
+
+    /// The whole weight in the type it is computed with.
+    ///
+    /// # Errors
+    /// When the tensor cannot be made.
+    pub fn dense(&self) -> Result<Tensor> {
+        match self {
+            Self::Dense(weight) => Ok(weight.clone()),
+            Self::Stored(weight) => {
+                let [outputs, inputs] = weight.shape();
+                let mut values = vec![0f32; outputs * inputs];
+                weight.widen(0..outputs, &mut values);
+                Tensor::from_vec(values, (outputs, inputs), &Device::Cpu)
+            }
+        }
+    }
+}
+
+impl From<Tensor> for FrozenWeight {
+    fn from(weight: Tensor) -> Self {
+        Self::Dense(weight)
+    }
+}
 
 /// `x·Wᵀ + bias` for `x` (..., in), `weight` (out, in) and `bias` (out), giving (..., out).
 ///
@@ -21,17 +82,16 @@ const PARALLEL_BIAS: usize = 1 << 16;
 ///
 /// # Errors
 /// When shapes, types or devices do not fit together, or the device is not the CPU.
-pub fn frozen_linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+pub fn frozen_linear(x: &Tensor, weight: &FrozenWeight, bias: Option<&Tensor>) -> Result<Tensor> {
     if x.device().is_metal() {
-        return reference::frozen_linear(x, &weight.detach(), bias.map(Tensor::detach).as_ref());
+        return reference::frozen_linear(x, &weight.dense()?.detach(), bias.map(Tensor::detach).as_ref());
     }
     x.contiguous()?.apply_op1(FrozenLinear::new(weight, bias))
 }
 
 /// The operation, which [`super::adapted`] builds on.
 pub(crate) struct FrozenLinear {
-    /// (out, in)
-    pub weight: Tensor,
+    pub weight: FrozenWeight,
     /// (out)
     pub bias: Option<Tensor>,
 }
@@ -57,19 +117,34 @@ impl CustomOp1 for FrozenLinear {
         layout: &Layout,
     ) -> Result<(candle_core::CudaStorage, Shape)> {
         let (shape, _) = self.output_shape(layout)?;
-        super::cuda::frozen_linear(&self.weight, self.bias.as_ref(), (x, layout), shape)
+        super::cuda::frozen_linear(&self.weight.dense()?, self.bias.as_ref(), (x, layout), shape)
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let (outputs, _) = self.weight.dims2()?;
         let rows = gradient.reshape(((), outputs))?;
-        Ok(Some(rows.matmul(&self.weight)?.reshape(x.shape())?))
+        let into = match &self.weight {
+            FrozenWeight::Dense(weight) => rows.matmul(weight)?,
+            FrozenWeight::Stored(_) => {
+                let (storage, layout) = rows.storage_and_layout();
+                let Storage::Cpu(storage) = &*storage else { bail!("a stored weight met a GPU") };
+                let CpuStorage::F32(values) = self.input_gradient(storage, layout)? else {
+                    bail!("a stored weight is computed with in f32")
+                };
+                Tensor::from_vec(values, x.shape(), &Device::Cpu)?
+            }
+        };
+        Ok(Some(into.reshape(x.shape())?))
     }
 }
 
 impl FrozenLinear {
-    pub fn new(weight: &Tensor, bias: Option<&Tensor>) -> Self {
-        Self { weight: weight.detach(), bias: bias.map(Tensor::detach) }
+    pub fn new(weight: &FrozenWeight, bias: Option<&Tensor>) -> Self {
+        let weight = match weight {
+            FrozenWeight::Dense(weight) => FrozenWeight::Dense(weight.detach()),
+            FrozenWeight::Stored(weight) => FrozenWeight::Stored(weight.clone()),
+        };
+        Self { weight, bias: bias.map(Tensor::detach) }
     }
 
     /// `g·W` for the contiguous gradient (rows, out) of the result.
@@ -77,7 +152,11 @@ impl FrozenLinear {
         let (outputs, inputs) = self.weight.dims2()?;
         let rows = layout.shape().elem_count() / outputs.max(1);
         let layout = Layout::contiguous_with_offset((rows, outputs), layout.start_offset());
-        let (weight, weight_layout) = self.weight.storage_and_layout();
+        let weight = match &self.weight {
+            FrozenWeight::Dense(weight) => weight,
+            FrozenWeight::Stored(weight) => return stored::input_gradient(gradient, &layout, weight),
+        };
+        let (weight, weight_layout) = weight.storage_and_layout();
         let Storage::Cpu(weight) = &*weight else { bail!("frozen weight is not on the CPU") };
         gradient.matmul(weight, (1, rows, inputs, outputs), &layout, weight_layout)
     }
@@ -97,7 +176,11 @@ impl FrozenLinear {
     fn product(&self, x: &CpuStorage, layout: &Layout, rows: usize) -> Result<CpuStorage> {
         let (outputs, inputs) = self.weight.dims2()?;
         let x_layout = Layout::contiguous_with_offset((rows, inputs), layout.start_offset());
-        let (weight, weight_layout) = self.weight.storage_and_layout();
+        let weight = match &self.weight {
+            FrozenWeight::Dense(weight) => weight,
+            FrozenWeight::Stored(weight) => return stored::product(x, &x_layout, weight),
+        };
+        let (weight, weight_layout) = weight.storage_and_layout();
         let Storage::Cpu(weight) = &*weight else { bail!("frozen weight is not on the CPU") };
         x.matmul(weight, (1, rows, outputs, inputs), &x_layout, &weight_layout.transpose(0, 1)?)
     }

@@ -26,6 +26,7 @@ mod rotate;
 mod rows;
 mod simd;
 mod slices;
+mod stored;
 #[allow(unsafe_code)] // sets environment variables and the allocator
 mod threads;
 

@@ -4,6 +4,7 @@ use candle_core::{DType, Tensor};
 
 use super::{Stored, Weights};
 use crate::error::Loaded;
+use crate::kernels::frozen::FrozenWeight;
 use crate::linear::Linear;
 
 /// All names that begin with one prefix.
@@ -12,11 +13,12 @@ pub(crate) struct Scope<'a> {
     weights: &'a Weights,
     prefix: String,
     dtype: DType,
+    stays_stored: bool,
 }
 
 impl<'a> Scope<'a> {
     pub(super) fn new(weights: &'a Weights, prefix: String, dtype: DType) -> Self {
-        Self { weights, prefix, dtype }
+        Self { weights, prefix, dtype, stays_stored: false }
     }
 
     /// The part below `name`.
@@ -34,17 +36,38 @@ impl<'a> Scope<'a> {
         self.weights.read(&self.full_name(name), shape, self.dtype)
     }
 
+    /// The same part, whose linear layers leave their weights as they lie in their file where f32 on the CPU is
+    /// computed with.
+    pub fn staying_stored(&self) -> Self {
+        Self { stays_stored: true, ..self.clone() }
+    }
+
+    fn computes_f32_on_cpu(&self) -> bool {
+        self.dtype == DType::F32 && self.weights.placement.device.is_cpu()
+    }
+
     /// The matrix `prefix.name` (out, in) as it lies in its file.
-    #[allow(dead_code, reason = "the linear layer's kernel for stored weights uses it")]
-    pub fn stored(&self, name: &str, shape: [usize; 2]) -> Loaded<Stored> {
+    fn stored(&self, name: &str, shape: [usize; 2]) -> Loaded<Stored> {
         self.weights.stored(&self.full_name(name), shape)
     }
 
     /// The linear layer `prefix.name`, with its bias.
     pub fn linear(&self, name: &str, inputs: usize, outputs: usize) -> Loaded<Linear> {
         let scope = self.under(name);
-        let weight = scope.tensor("weight", &[outputs, inputs])?;
-        Ok(Linear::new(weight, Some(scope.tensor("bias", &[outputs])?))?)
+        Ok(Linear::new(scope.matrix(outputs, inputs)?, Some(scope.tensor("bias", &[outputs])?))?)
+    }
+
+    /// The matrix `prefix.weight`.
+    fn matrix(&self, outputs: usize, inputs: usize) -> Loaded<FrozenWeight> {
+        let stored = match self.stays_stored && self.computes_f32_on_cpu() {
+            true => Some(self.stored("weight", [outputs, inputs])?),
+            false => None,
+        };
+        // What is f32 in its file already is read once, not at every product.
+        match stored.filter(|stored| stored.format() != "f32") {
+            Some(stored) => Ok(FrozenWeight::Stored(stored)),
+            None => Ok(FrozenWeight::Dense(self.tensor("weight", &[outputs, inputs])?)),
+        }
     }
 
     fn full_name(&self, name: &str) -> String {

@@ -2,6 +2,8 @@
 
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
+use crate::kernels::frozen::FrozenWeight;
+
 use super::super::call::{Type, Values};
 use super::super::linear::{Adapted, Linear, Pair};
 use super::{Operand, computed, filled, not_here, takes, type_of, values, with_tensors};
@@ -37,7 +39,8 @@ fn with_base<R>(
 }
 
 /// Whether [`adapted_linear`] can run on these: the base in one type, the pair in f32.
-pub(crate) fn takes_pair([x, weight, a, b]: [&Tensor; 4], bias: Option<&Tensor>) -> bool {
+pub(crate) fn takes_pair([x, a, b]: [&Tensor; 3], weight: &FrozenWeight, bias: Option<&Tensor>) -> bool {
+    let FrozenWeight::Dense(weight) = weight else { return false };
     let base = [Some(x), Some(weight), bias];
     let of_f32 = |t: &Tensor| takes(t) && t.dtype() == candle_core::DType::F32;
     base.into_iter().flatten().all(|t| takes(t) && t.dtype() == x.dtype()) && of_f32(a) && of_f32(b)

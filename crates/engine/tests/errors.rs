@@ -113,3 +113,10 @@ fn a_job_that_is_not_there() {
     place.run(&["status", "0123"]).failed(4, &["0123"]);
     place.run(&["adapters", "show", "0123"]).failed(4, &["0123"]);
 }
+
+/// With CUDA or without it: no machine has this many GPUs.
+#[test]
+fn a_device_that_is_not_there() {
+    let place = Workplace::new();
+    place.edit(&["--device", "cuda:4096"]).failed(5, &["device cuda:4096"]);
+}

@@ -1,6 +1,6 @@
-// Runs the kernels of source.cu on the CPU, for tests: each thread of a block is a fibre, and a barrier hands over to the
-// next. Blocks run one after the other. Threads run in rising or falling order between barriers, so that a result that
-// depends on the order, as without a barrier that is needed, shows as a difference between the two.
+// Runs the kernels of source.cu on the CPU, for tests: each thread of a block is a fibre. Blocks run one after the other,
+// and of a block one warp after the other as far as its next barrier, in rising or falling order; so that a result that
+// depends on the order, as without a barrier that is needed, shows as a wrong one.
 
 #include <ucontext.h>
 
@@ -29,10 +29,11 @@ static void fail(const char* what) {
     std::abort();
 }
 
+enum State { RUNNING, WAITING, DONE };
 struct Fibre {
     ucontext_t context;
     std::vector<char> stack;
-    bool done;
+    State state;
 };
 static ucontext_t scheduler;
 static std::vector<Fibre> fibres;
@@ -41,43 +42,59 @@ static void** arguments;
 
 static void run_thread() {
     body(arguments);
-    fibres[threadIdx.x].done = true;
+    fibres[threadIdx.x].state = DONE;
 }
 
-static void __syncthreads() { swapcontext(&fibres[threadIdx.x].context, &scheduler); }
+static void yield() { swapcontext(&fibres[threadIdx.x].context, &scheduler); }
+
+static void __syncthreads() {
+    fibres[threadIdx.x].state = WAITING;
+    yield();
+}
 
 static float __shfl_xor_sync(unsigned, float value, int lane) {
     static float of_thread[1024];
     of_thread[threadIdx.x] = value;
-    __syncthreads();
+    yield();  // a warp's threads take turns, those of other warps do not come between
     float other = of_thread[threadIdx.x ^ lane];
-    __syncthreads();
+    yield();
     return other;
 }
 
 #include "source.cu"
 
+// Until all threads of the warp wait at a barrier or are done.
+static void run_warp(unsigned warp, bool backwards) {
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (unsigned lane = 0; lane < 32; lane++) {
+            unsigned thread = 32 * warp + (backwards ? 31 - lane : lane);
+            if (fibres[thread].state != RUNNING) continue;
+            threadIdx.x = thread;
+            swapcontext(&scheduler, &fibres[thread].context);
+            moved = true;
+        }
+    }
+}
+
 static void run_block(bool backwards) {
     for (Fibre& fibre : fibres) {
         fibre.stack.resize(1 << 16);
-        fibre.done = false;
+        fibre.state = RUNNING;
         getcontext(&fibre.context);
         fibre.context.uc_stack.ss_sp = fibre.stack.data();
         fibre.context.uc_stack.ss_size = fibre.stack.size();
         fibre.context.uc_link = &scheduler;
         makecontext(&fibre.context, run_thread, 0);
     }
-    for (unsigned waiting = fibres.size(); waiting > 0;) {
-        unsigned before = waiting;
-        waiting = 0;
-        for (unsigned i = 0; i < fibres.size(); i++) {
-            unsigned thread = backwards ? fibres.size() - 1 - i : i;
-            if (fibres[thread].done) continue;
-            threadIdx.x = thread;
-            swapcontext(&scheduler, &fibres[thread].context);
-            waiting += !fibres[thread].done;
+    unsigned count = fibres.size(), done = 0;
+    while (done < count) {
+        for (unsigned warp = 0; warp < count / 32; warp++) run_warp(backwards ? count / 32 - 1 - warp : warp, backwards);
+        for (Fibre& fibre : fibres) {
+            done += fibre.state == DONE;
+            if (fibre.state == WAITING) fibre.state = RUNNING;
         }
-        if (waiting > 0 && waiting != before) fail("some threads passed a barrier that others did not");
+        if (done > 0 && done < count) fail("some threads passed a barrier that others did not");
     }
 }
 

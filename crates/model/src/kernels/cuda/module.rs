@@ -1,6 +1,7 @@
 //! The kernels' source, compiled by NVRTC when a device first needs it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::Result;
@@ -20,10 +21,11 @@ pub(crate) fn function(device: &CudaDevice, name: &str) -> Result<CudaFunction> 
     let architecture = device.cuda_stream().context().compute_capability().w()?;
     let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
     let compiled = compiled.get_or_insert_default();
-    if !compiled.contains_key(&architecture) {
-        compiled.insert(architecture, for_device(architecture).w()?);
-    }
-    Ok(device.get_or_load_custom_func(name, "lora_edit", &compiled[&architecture])?.into_cuda_function())
+    let assembly = match compiled.entry(architecture) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(place) => place.insert(for_device(architecture).w()?),
+    };
+    Ok(device.get_or_load_custom_func(name, "lora_edit", assembly)?.into_cuda_function())
 }
 
 /// For this very architecture, or for [`LEAST`] where the compiler does not know it yet: the driver finishes either.

@@ -107,8 +107,11 @@ impl LowRank {
     ///
     /// Where nothing before `x` is trained, as for the text, its gradient is neither computed nor kept.
     fn narrow(&self, x: &Tensor) -> Result<Tensor> {
-        let product =
-            if x.track_op() { x.matmul(&self.a.t()?)? } else { frozen_linear(&self.a, &x.clone().into(), None)?.t()? };
+        let product = if x.track_op() {
+            x.matmul(&self.a.t()?)?
+        } else {
+            frozen_linear(&self.a, &x.clone().into(), None)?.t()?
+        };
         product * self.scale
     }
 
@@ -244,7 +247,12 @@ mod tests {
         let (layer, a, b) = with_pair(frozen, 3, 0.5);
         let x = Var::from_tensor(&numbers(&[4, 5], 0.0)).unwrap();
         let gradients = loss(&layer.forward(&x).unwrap()).backward().unwrap();
-        for frozen in [weight.as_tensor(), bias.as_tensor(), &layer.weight.dense().unwrap(), layer.bias.as_ref().unwrap()] {
+        for frozen in [
+            weight.as_tensor(),
+            bias.as_tensor(),
+            &layer.weight.dense().unwrap(),
+            layer.bias.as_ref().unwrap(),
+        ] {
             assert!(gradients.get(frozen).is_none());
         }
         // No storage of the weight's size under any other id either.
@@ -278,7 +286,8 @@ mod tests {
             let narrow = |t: &Tensor| Var::from_tensor(&t.to_dtype(DType::F32).unwrap()).unwrap();
             let (x32, a32, b32) = (narrow(&x), narrow(&a), narrow(&b));
             let bias = narrow(composed.bias.as_ref().unwrap()).into_inner();
-            let mut kernel = Linear::new(narrow(&composed.weight.dense().unwrap()).into_inner(), Some(bias)).unwrap();
+            let mut kernel =
+                Linear::new(narrow(&composed.weight.dense().unwrap()).into_inner(), Some(bias)).unwrap();
             let shared = |var: &Var| var.as_tensor().clone();
             kernel.low_rank.push(LowRank { a: shared(&a32), b: shared(&b32), scale });
             assert!(adapted::fits([&x32, &a32, &b32], &kernel.weight, kernel.bias.as_ref()));
@@ -309,6 +318,37 @@ mod tests {
         let x = narrow(&numbers(&[4, 5], 0.0));
         let gradients = layer.forward(&x).unwrap().sum_all().unwrap().backward().unwrap();
         assert!(gradients.get(&a).is_some() && gradients.get(&x).is_none() && gradients.get(&b).is_none());
+    }
+
+    /// More rows than are decoded at a time; both directions, with a pair and without.
+    #[test]
+    fn a_weight_that_stays_in_its_file_gives_the_values_and_gradients_of_the_same_in_memory() {
+        let narrow = |t: &Tensor| t.to_dtype(DType::F32).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.safetensors");
+        let (inputs, outputs) = (1100, 2000);
+        let halved = narrow(&numbers(&[outputs, inputs], 0.1)).to_dtype(DType::BF16).unwrap();
+        candle_core::safetensors::save(&[("w", halved.clone())].into(), &path).unwrap();
+        let stored = crate::Weights::open(&path).unwrap().stored("w", [outputs, inputs]).unwrap();
+        let bias = narrow(&numbers(&[outputs], 0.2));
+        let weights = [FrozenWeight::Stored(stored), halved.to_dtype(DType::F32).unwrap().into()];
+        let mut layers = weights.map(|weight| Linear::new(weight, Some(bias.clone())).unwrap());
+        let x = Var::from_tensor(&narrow(&numbers(&[2, 7, inputs], 0.0))).unwrap();
+        for with_pair in [false, true] {
+            if with_pair {
+                let (a, b) = (narrow(&numbers(&[3, inputs], 0.3)), narrow(&numbers(&[outputs, 3], 0.4)));
+                let pair = LowRank { a, b, scale: 0.5 };
+                layers.iter_mut().for_each(|layer| layer.low_rank.push(pair.clone()));
+            }
+            let [ours, expected] = [0, 1].map(|i| layers[i].forward(&x).unwrap());
+            assert!(difference(&ours, &expected) < 1e-3, "pair {with_pair}");
+            let [ours, expected] = [ours, expected].map(|y| {
+                (&y * narrow(&numbers(y.dims(), 0.9))).unwrap().sum_all().unwrap().backward().unwrap()
+            });
+            let [ours, expected] = [ours, expected].map(|found| found.get(&x).unwrap().clone());
+            assert!(difference(&ours, &expected) < 1e-3, "pair {with_pair}");
+        }
+        assert!(matches!(layers[0].merged().unwrap().weight, FrozenWeight::Stored(_)));
     }
 
     #[test]

@@ -65,10 +65,7 @@ impl Tokenizer {
     /// # Errors
     /// When there is none or it is broken.
     pub fn from_weights(weights: &Weights) -> Loaded<Self> {
-        let shape = weights.shape(EMBEDDED).unwrap_or_default().to_vec();
-        // Whole numbers up to 255 survive the way through f32.
-        let bytes = weights.tensor(EMBEDDED, &shape)?.flatten_all()?.to_vec1::<f32>()?;
-        let bytes: Vec<u8> = bytes.into_iter().map(|byte| byte as u8).collect();
+        let bytes = weights.bytes(EMBEDDED)?;
         Self::from_sentencepiece(&bytes, format!("{EMBEDDED} in {}", weights.source()))
     }
 

@@ -220,7 +220,7 @@ impl Attention {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "emulate"))]
 mod tests {
     use candle_core::{D, Tensor};
 

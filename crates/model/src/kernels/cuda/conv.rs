@@ -129,7 +129,7 @@ pub(crate) fn channel_norm(
     gpu.launch(&Launch::columns("channel_norm", x.of, [pixels, frames], args)?)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "emulate"))]
 mod tests {
     use candle_core::Tensor;
 

@@ -128,7 +128,7 @@ impl Adapted {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "emulate"))]
 mod tests {
     use candle_core::Tensor;
 

@@ -9,7 +9,7 @@ pub(crate) mod adam;
 pub(crate) mod attention;
 pub(crate) mod call;
 pub(crate) mod conv;
-#[cfg(test)]
+#[cfg(all(test, feature = "emulate"))]
 mod emulated;
 pub(crate) mod linear;
 #[cfg(feature = "cuda")]

@@ -83,7 +83,7 @@ impl Norm {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "emulate"))]
 mod tests {
     use super::super::emulated::{Buffer, close, in_every_way, random};
     use super::*;

@@ -96,7 +96,7 @@ pub(crate) fn narrow(gpu: &dyn Gpu, x: Values, out: Values, count: usize) -> Res
     gpu.launch(&Launch::elements("narrow", out.of, count, vec![x.into(), out.into(), Arg::long(count)])?)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "emulate"))]
 mod tests {
     use candle_core::Tensor;
 

@@ -82,7 +82,7 @@ impl Network {
         let (mut model, input) = (self.load_transformer()?, self.input()?);
         let mut recipe = Recipe::default();
         let adapter = Adapter::create(&mut model, &recipe.adapter, 1)?;
-        let mut state = TrainState::new(&adapter, &recipe);
+        let mut state = TrainState::new(&adapter, &recipe)?;
         Ok(Box::new(move || {
             recipe.steps = state.steps_done() + 1;
             let sample = |_| Ok(input.clone());

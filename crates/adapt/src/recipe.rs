@@ -1,22 +1,9 @@
 //! What is trained on a shot, and how.
 
+use lora_edit_model::names::BLOCK_LINEARS;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{AdaptError, Result};
-
-/// Every linear of a block but the projections of the CLIP image, as published.
-const TARGETS: [&str; 10] = [
-    "self_attn.q",
-    "self_attn.k",
-    "self_attn.v",
-    "self_attn.o",
-    "cross_attn.q",
-    "cross_attn.k",
-    "cross_attn.v",
-    "cross_attn.o",
-    "ffn.0",
-    "ffn.2",
-];
 
 /// The shape of an adapter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,7 +13,7 @@ pub struct AdapterConfig {
     pub rank: usize,
     /// The pair is scaled by `alpha / rank`.
     pub alpha: f64,
-    /// The adapted layers of each block, such as `self_attn.q`.
+    /// The adapted layers of each block, such as `self_attn.q`; by default all but those of the CLIP image, as published.
     pub targets: Vec<String>,
 }
 
@@ -78,7 +65,7 @@ pub struct Recipe {
 
 impl Default for AdapterConfig {
     fn default() -> Self {
-        Self { rank: 16, alpha: 16.0, targets: TARGETS.map(String::from).to_vec() }
+        Self { rank: 16, alpha: 16.0, targets: BLOCK_LINEARS.map(String::from).to_vec() }
     }
 }
 

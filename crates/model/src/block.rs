@@ -8,6 +8,7 @@ use crate::embeddings::Times;
 use crate::error::Loaded;
 use crate::kernels::{gated_add, gelu_tanh, layer_norm};
 use crate::linear::Linear;
+use crate::names::{BLOCK_LINEARS, IMAGE_LINEARS};
 use crate::rope::RopeTable;
 use crate::weights::Scope;
 
@@ -68,18 +69,8 @@ impl Block {
     }
 }
 
-const ATTENTION_NAMES: [&str; 8] = [
-    "self_attn.q",
-    "self_attn.k",
-    "self_attn.v",
-    "self_attn.o",
-    "cross_attn.q",
-    "cross_attn.k",
-    "cross_attn.v",
-    "cross_attn.o",
-];
-
 fn names(with_image: bool) -> impl Iterator<Item = &'static str> {
-    let image: &[&str] = if with_image { &["cross_attn.k_img", "cross_attn.v_img"] } else { &[] };
-    ATTENTION_NAMES.into_iter().chain(image.iter().copied()).chain(["ffn.0", "ffn.2"])
+    let (attention, ffn) = BLOCK_LINEARS.split_at(8);
+    let image = with_image.then_some(IMAGE_LINEARS).into_iter().flatten();
+    attention.iter().copied().chain(image).chain(ffn.iter().copied())
 }

@@ -2,6 +2,23 @@
 
 use crate::config::VaeConfig;
 
+/// The linear layers of a block, in the order of the official checkpoint; those of the CLIP image are apart.
+pub const BLOCK_LINEARS: [&str; 10] = [
+    "self_attn.q",
+    "self_attn.k",
+    "self_attn.v",
+    "self_attn.o",
+    "cross_attn.q",
+    "cross_attn.k",
+    "cross_attn.v",
+    "cross_attn.o",
+    "ffn.0",
+    "ffn.2",
+];
+
+/// A block's linear layers of the CLIP image.
+pub const IMAGE_LINEARS: [&str; 2] = ["cross_attn.k_img", "cross_attn.v_img"];
+
 /// Diffusers' spelling of a transformer's parts, and the official one.
 const TRANSFORMER: [(&str, &str); 23] = [
     ("condition_embedder.time_embedder.linear_1.", "time_embedding.0."),

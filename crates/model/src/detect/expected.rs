@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::kinds::{Network, Variant};
 use crate::config::VaeConfig;
-use crate::names::{official_transformer_name, official_vae_name};
+use crate::names::{BLOCK_LINEARS, IMAGE_LINEARS, official_transformer_name, official_vae_name};
 use crate::weights::{TensorInfo, Weights};
 
 /// Tensors that such a network has and this one lacks.
@@ -20,7 +20,7 @@ pub(super) fn missing(network: Network, weights: &Weights, tensors: &[TensorInfo
             lacking(vae_21(), names().map(|name| official_vae_name(name, &config)))
         }
         Network::Vae22 => {
-            let config = wan_22();
+            let config = VaeConfig::wan_22();
             lacking(vae_22(), names().map(|name| official_vae_name(name, &config)))
         }
         Network::Umt5 => uneven(names(), 24),
@@ -40,19 +40,6 @@ fn with_bias(name: &str) -> [String; 2] {
 }
 
 fn transformer(variant: Variant, with_image: bool) -> Vec<String> {
-    let linears = [
-        "self_attn.q",
-        "self_attn.k",
-        "self_attn.v",
-        "self_attn.o",
-        "cross_attn.q",
-        "cross_attn.k",
-        "cross_attn.v",
-        "cross_attn.o",
-        "norm3",
-        "ffn.0",
-        "ffn.2",
-    ];
     let norms = [
         "self_attn.norm_q.weight",
         "self_attn.norm_k.weight",
@@ -60,7 +47,8 @@ fn transformer(variant: Variant, with_image: bool) -> Vec<String> {
         "cross_attn.norm_k.weight",
         "modulation",
     ];
-    let mut block: Vec<String> = linears.iter().flat_map(|name| with_bias(name)).collect();
+    let affine = BLOCK_LINEARS.into_iter().chain(["norm3"]);
+    let mut block: Vec<String> = affine.flat_map(with_bias).collect();
     block.extend(norms.map(String::from));
     let ends = [
         "patch_embedding",
@@ -74,7 +62,7 @@ fn transformer(variant: Variant, with_image: bool) -> Vec<String> {
     let mut names: Vec<String> = ends.iter().flat_map(|name| with_bias(name)).collect();
     names.push("head.modulation".into());
     if with_image {
-        block.extend(["cross_attn.k_img", "cross_attn.v_img"].iter().flat_map(|name| with_bias(name)));
+        block.extend(IMAGE_LINEARS.iter().flat_map(|name| with_bias(name)));
         block.push("cross_attn.norm_k_img.weight".into());
         names.extend([0, 1, 3, 4].iter().flat_map(|i| with_bias(&format!("img_emb.proj.{i}"))));
     }
@@ -82,20 +70,6 @@ fn transformer(variant: Variant, with_image: bool) -> Vec<String> {
         names.extend(block.iter().map(|name| format!("blocks.{i}.{name}")));
     }
     names
-}
-
-/// The 2.2 VAE's sizes, as its published configuration says them.
-fn wan_22() -> VaeConfig {
-    VaeConfig {
-        base_dim: 160,
-        decoder_base_dim: Some(256),
-        z_dim: 48,
-        is_residual: true,
-        in_channels: 12,
-        out_channels: 12,
-        patch_size: Some(2),
-        ..VaeConfig::default()
-    }
 }
 
 /// The parts outside the stages, which both VAEs share.

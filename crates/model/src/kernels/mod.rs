@@ -7,6 +7,8 @@ pub mod adam;
 pub(crate) mod adapted;
 mod attention;
 mod attention_backward;
+#[allow(unsafe_code)] // bytes of a file as blocks of numbers
+pub(crate) mod blocks;
 pub(crate) mod channel_norm;
 #[cfg(test)]
 mod check;

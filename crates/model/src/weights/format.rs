@@ -5,8 +5,8 @@ use std::sync::Arc;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-use super::blocks::Block;
 use super::fp8::{self, Float8};
+use crate::kernels::blocks::Block;
 
 /// Numbers decoded at a time through a buffer on the stack.
 const RUN: usize = 256;

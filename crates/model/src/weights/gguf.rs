@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::blocks::Block;
 use super::format::Format;
 use super::listing::{Entry, Listing, checked_count};
+use crate::kernels::blocks::Block;
 
 /// What every GGUF file begins with.
 pub(super) const MAGIC: [u8; 4] = *b"GGUF";

@@ -1,6 +1,5 @@
 //! Weights by name out of every kind of file that people have: safetensors, GGUF, `.pth`; as f32, or as they lie.
 
-mod blocks;
 mod folder;
 mod format;
 mod fp8;

@@ -80,8 +80,8 @@ fn size_of<B>() -> usize {
     std::mem::size_of::<B>()
 }
 
-/// Decodes in place where the blocks are aligned, which GGUF promises, and block by block where a file broke that.
-#[allow(unsafe_code, reason = "candle keeps its own cast to itself")]
+/// Decodes in place where the blocks are aligned, which GGUF promises, and block by block where a file broke that. Candle keeps its own cast
+/// to itself.
 fn widen<B: GgmlType>(bytes: &[u8], out: &mut [f32]) {
     // SAFETY: the ten block types are `repr(C)`, of half floats and bytes alone, without padding (candle asserts
     // their sizes), so any bytes are a valid block; `align_to` gives the part that is aligned.

@@ -8,11 +8,8 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp3, DType, Layout, Result, Shape
 use rayon::prelude::*;
 
 use super::frozen::{FrozenLinear, FrozenWeight};
-use super::matrix::{Matrix, Write, multiply};
+use super::matrix::{Matrix, PARALLEL, Write, by_rows, multiply};
 use super::slices::{on_cpu, tensor_like, values, with_all};
-
-/// Multiply-adds below which one thread is faster than several: some 20 microseconds' worth.
-const PARALLEL: usize = 1 << 20;
 
 /// Whether [`adapted_linear`] can run on these.
 pub(crate) fn fits([x, a, b]: [&Tensor; 3], weight: &FrozenWeight, bias: Option<&Tensor>) -> bool {
@@ -202,23 +199,6 @@ fn sum_over_rows((left, height): (&[f32], usize), (right, width): (&[f32], usize
         sum.iter_mut().zip(&part).for_each(|(sum, x)| *sum += x);
         sum
     })
-}
-
-/// Calls `f` with rows of `into` and the same rows of `from`, each given with the width of its rows.
-///
-/// Small work stays in this thread: to hand it to others takes longer, much longer where they are busy.
-fn by_rows(
-    (into, width): (&mut [f32], usize),
-    (from, from_width): (&[f32], usize),
-    f: impl Fn(&mut [f32], &[f32]) + Sync,
-) {
-    let rows = from.len() / from_width;
-    if rows * width * from_width < PARALLEL {
-        return f(into, from);
-    }
-    let at_once = rows.div_ceil(rayon::current_num_threads());
-    let parts = into.par_chunks_mut(at_once * width).zip(from.par_chunks(at_once * from_width));
-    parts.for_each(|(into, from)| f(into, from));
 }
 
 fn of_f32(storage: &mut CpuStorage) -> Result<&mut [f32]> {

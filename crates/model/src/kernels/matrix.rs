@@ -1,6 +1,10 @@
 //! Single-threaded products of parts of larger matrices, checked and then handed to `gemm`.
 
 use gemm::{Parallelism, gemm};
+use rayon::prelude::*;
+
+/// Multiply-adds below which one thread is faster than several: some 20 microseconds' worth.
+pub(crate) const PARALLEL: usize = 1 << 20;
 
 /// A matrix inside a slice: element (row, column) is at `row * row_stride + column * column_stride`.
 #[derive(Clone, Copy)]
@@ -90,6 +94,23 @@ pub(crate) fn multiply(
             Parallelism::None,
         );
     }
+}
+
+/// Calls `f` with rows of `into` and the same rows of `from`, each given with the width of its rows.
+///
+/// Small work stays in this thread: to hand it to others takes longer, much longer where they are busy.
+pub(crate) fn by_rows(
+    (into, width): (&mut [f32], usize),
+    (from, from_width): (&[f32], usize),
+    f: impl Fn(&mut [f32], &[f32]) + Sync,
+) {
+    let rows = from.len() / from_width;
+    if rows * width * from_width < PARALLEL {
+        return f(into, from);
+    }
+    let at_once = rows.div_ceil(rayon::current_num_threads());
+    let parts = into.par_chunks_mut(at_once * width).zip(from.par_chunks(at_once * from_width));
+    parts.for_each(|(into, from)| f(into, from));
 }
 
 /// One past the last element that a matrix reaches.

@@ -15,6 +15,7 @@ mod check;
 #[allow(unsafe_code)] // matrix products into disjoint parts of one output
 pub mod conv;
 mod conv_backward;
+mod conv_unroll;
 #[cfg(any(all(test, feature = "emulate"), feature = "cuda"))]
 #[allow(unsafe_code)] // launches kernels; the tests emulate them
 pub(crate) mod cuda;

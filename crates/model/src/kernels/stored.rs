@@ -7,7 +7,7 @@
 use candle_core::{CpuStorage, Layout, Result};
 use rayon::prelude::*;
 
-use super::matrix::{Matrix, Write, multiply};
+use super::matrix::{Matrix, Write, by_rows, multiply};
 use super::slices::values;
 use crate::weights::Stored;
 
@@ -58,15 +58,4 @@ fn each_part(weight: &Stored, mut f: impl FnMut(usize, &[f32])) {
         });
         f(first, part);
     }
-}
-
-/// Calls `f` in every thread with some rows of `into` and the same rows of `from`, each given with its width.
-fn by_rows(
-    (into, width): (&mut [f32], usize),
-    (from, from_width): (&[f32], usize),
-    f: impl Fn(&mut [f32], &[f32]) + Sync,
-) {
-    let share = (from.len() / from_width).div_ceil(rayon::current_num_threads()).max(1);
-    let shares = into.par_chunks_mut(share * width).zip(from.par_chunks(share * from_width));
-    shares.for_each(|(into, from)| f(into, from));
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lora_edit_pipeline::JobError;
-use lora_edit_pipeline::learn::AdapterFiles;
+use lora_edit_pipeline::adapter_files::AdapterFiles;
 use lora_edit_shot::AdapterId;
 use lora_edit_store::Store;
 

@@ -11,11 +11,12 @@ use lora_edit_shot::package::{EditPackage, ResultInfo, ShotPackage};
 use lora_edit_shot::{EditId, Frame, ResultId, ShotId, colour};
 use lora_edit_store::Store;
 
+use crate::adapter_files::AdapterFiles;
 use crate::base::Base;
 use crate::clip::Clip;
 use crate::failure::JobError;
 use crate::generate::{Generation, generate};
-use crate::learn::{AdapterFiles, learn};
+use crate::learn::learn;
 use crate::progress::Progress;
 use crate::report;
 

@@ -3,6 +3,7 @@
 //! [`jobs::run_job`] does one job from the store. Pixels become tensors and tensors pixels in [`pixels`] alone.
 #![forbid(unsafe_code)]
 
+pub mod adapter_files;
 pub mod base;
 pub mod clip;
 pub mod condition;
@@ -14,6 +15,9 @@ pub mod looks;
 pub mod pixels;
 pub mod progress;
 pub mod report;
+mod samples;
+mod sampling;
+mod training;
 
 pub use failure::JobError;
 pub use jobs::{Outcome, run_job};

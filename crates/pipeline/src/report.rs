@@ -12,8 +12,8 @@ use lora_edit_shot::sheet::ContactSheet;
 use lora_edit_shot::{ColourSpace, Frame, WorkingSpace, colour, mask};
 use serde::{Deserialize, Serialize};
 
+use crate::adapter_files::loss_csv;
 use crate::failure::JobError;
-use crate::learn::loss_csv;
 
 /// Frames shown on the contact sheet, at most.
 const SHOWN: usize = 6;

@@ -1,9 +1,10 @@
 //! Which tensors a network has, by official name, to say what a file lacks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::kinds::{Network, Variant};
+use super::kinds::{Network, Variant, takes_image};
 use crate::config::VaeConfig;
+use crate::encoder_names::{has_vision_prefix, official_clip_name, official_umt5_name};
 use crate::names::{BLOCK_LINEARS, IMAGE_LINEARS, official_transformer_name, official_vae_name};
 use crate::weights::{TensorInfo, Weights};
 
@@ -12,7 +13,7 @@ pub(super) fn missing(network: Network, weights: &Weights, tensors: &[TensorInfo
     let names = || tensors.iter().map(|tensor| tensor.name);
     match network {
         Network::Transformer(variant) => {
-            let with_image = weights.renamed(official_transformer_name).contains("img_emb.proj.1.weight");
+            let with_image = takes_image(&weights.renamed(official_transformer_name));
             lacking(transformer(variant, with_image), names().map(official_transformer_name))
         }
         Network::Vae21 => {
@@ -23,9 +24,12 @@ pub(super) fn missing(network: Network, weights: &Weights, tensors: &[TensorInfo
             let config = VaeConfig::wan_22();
             lacking(vae_22(), names().map(|name| official_vae_name(name, &config)))
         }
-        Network::Umt5 => uneven(names(), 24),
-        // Of the 32 blocks, the last is not used and may have been left out.
-        Network::Clip => uneven(names(), 31),
+        Network::Umt5 => lacking(umt5(), names().map(official_umt5_name)),
+        Network::Clip => {
+            let prefixed = has_vision_prefix(names());
+            let fused = !names().any(|name| name.ends_with(".q_proj.weight"));
+            lacking(clip(fused), names().map(|name| official_clip_name(name, prefixed)))
+        }
         Network::Lora(_) | Network::Unknown => Vec::new(),
     }
 }
@@ -66,6 +70,7 @@ fn transformer(variant: Variant, with_image: bool) -> Vec<String> {
         block.push("cross_attn.norm_k_img.weight".into());
         names.extend([0, 1, 3, 4].iter().flat_map(|i| with_bias(&format!("img_emb.proj.{i}"))));
     }
+    names.extend((variant == Variant::Flf2v14b).then(|| "img_emb.emb_pos".to_owned()));
     for i in 0..variant.layers() {
         names.extend(block.iter().map(|name| format!("blocks.{i}.{name}")));
     }
@@ -128,41 +133,38 @@ fn vae_22() -> Vec<String> {
     [vae_ends(), encoder, decoder].concat()
 }
 
-/// What some blocks have and others lack, in the file's own spelling, and blocks up to `least` that are not there.
-///
-/// Encoders come in three spellings each; but whatever the spelling, all blocks have the same tensors.
-fn uneven<'a>(names: impl Iterator<Item = &'a str>, least: usize) -> Vec<String> {
-    let mut towers: BTreeMap<&str, BTreeMap<usize, BTreeSet<&str>>> = BTreeMap::new();
-    for (tower, index, rest) in names.filter_map(block_name) {
-        towers.entry(tower).or_default().entry(index).or_default().insert(rest);
-    }
-    // A CLIP file may hold a text tower too, smaller in parts; the one with most tensors is not always the one wanted.
-    let wanted = |(tower, _): &(&&str, &BTreeMap<usize, BTreeSet<&str>>)| !tower.starts_with("textual");
-    let Some((tower, blocks)) = towers.iter().find(wanted) else { return vec!["all blocks".into()] };
-    let all: BTreeSet<&str> = blocks.values().flatten().copied().collect();
-    let last = blocks.keys().last().map_or(0, |last| last + 1).max(least);
-    let lost = |index: usize| {
-        let none = BTreeSet::new();
-        let there = blocks.get(&index).unwrap_or(&none).clone();
-        all.iter()
-            .filter(move |rest| !there.contains(*rest))
-            .map(move |rest| format!("{tower}.{index}.{rest}"))
-    };
-    (0..last).flat_map(lost).collect()
+/// 242 tensors: the encoder of Wan 2.1's `t5.py` with 24 layers, each with a table of positions of its own.
+fn umt5() -> Vec<String> {
+    let parts = [
+        "norm1",
+        "attn.q",
+        "attn.k",
+        "attn.v",
+        "attn.o",
+        "pos_embedding.embedding",
+        "norm2",
+        "ffn.gate.0",
+        "ffn.fc1",
+        "ffn.fc2",
+    ];
+    let block = |i: usize| parts.iter().map(move |part| format!("blocks.{i}.{part}.weight"));
+    let ends = ["token_embedding.weight", "norm.weight"].map(String::from);
+    ends.into_iter().chain((0..24).flat_map(block)).collect()
 }
 
-/// Splits `encoder.block.3.layer.0.x` into `encoder.block`, 3 and the rest.
-fn block_name(name: &str) -> Option<(&str, usize, &str)> {
-    let dots = name.match_indices('.').map(|(at, _)| at);
-    for dot in dots {
-        let (tower, rest) = (&name[..dot], &name[dot + 1..]);
-        if let Some((number, rest)) = rest.split_once('.')
-            && let Ok(index) = number.parse()
-        {
-            return Some((tower, index, rest));
-        }
-    }
-    None
+/// What the image encoder needs of Wan 2.1's `clip.py`: of 32 blocks the last is not used and may have been left out,
+/// with all that follows it. Queries, keys and values are one tensor in official and OpenCLIP's files.
+fn clip(fused: bool) -> Vec<String> {
+    let attention: &[&str] =
+        if fused { &["attn.to_qkv"] } else { &["attn.q_proj", "attn.k_proj", "attn.v_proj"] };
+    let parts: Vec<&str> = [attention, &["norm1", "attn.proj", "norm2", "mlp.0", "mlp.2"]].concat();
+    let block =
+        |i: usize| parts.iter().flat_map(move |part| with_bias(&format!("visual.transformer.{i}.{part}")));
+    let mut names =
+        ["cls_embedding", "pos_embedding", "patch_embedding.weight"].map(|name| format!("visual.{name}")).to_vec();
+    names.extend(with_bias("visual.pre_norm"));
+    names.extend((0..31).flat_map(block));
+    names
 }
 
 #[cfg(test)]
@@ -173,10 +175,12 @@ mod tests {
     #[test]
     fn every_network_has_as_many_tensors_as_published() {
         assert_eq!(transformer(Variant::I2v14b, true).len(), 1303);
+        assert_eq!(transformer(Variant::Flf2v14b, true).len(), 1304);
         assert_eq!(transformer(Variant::FunInp1_3b, true).len(), 983);
         assert_eq!(transformer(Variant::I2vA14b(None), false).len(), 1095);
         assert_eq!(transformer(Variant::Ti2v5b, false).len(), 825);
         assert_eq!(vae_21().len(), 194);
         assert_eq!(vae_22().len(), 196);
+        assert_eq!(umt5().len(), 242);
     }
 }

@@ -44,6 +44,25 @@ pub fn write_safetensors(path: &Path, parts: &[Part], metadata: &[(&str, &str)])
     std::fs::write(path, [&length[..], &header, &data].concat()).unwrap();
 }
 
+/// Writes a safetensors file of zeros with the given shapes; the zeros take no room on disk.
+pub fn sparse(path: &Path, dtype: &str, width: usize, tensors: &[(String, Vec<usize>)]) {
+    let mut header = serde_json::Map::new();
+    let mut end = 0;
+    for (name, shape) in tensors {
+        let offsets = [end, end + width * shape.iter().product::<usize>()];
+        end = offsets[1];
+        header.insert(
+            name.clone(),
+            serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": offsets}),
+        );
+    }
+    let header = serde_json::to_vec(&header).unwrap();
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, [&(header.len() as u64).to_le_bytes()[..], &header].concat()).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.set_len((8 + header.len() + end) as u64).unwrap();
+}
+
 /// A committed file that another program's writer made (`fixtures/make_files.py`).
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)

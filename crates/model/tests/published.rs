@@ -168,7 +168,9 @@ fn is_spare(name: &str) -> bool {
 /// The official name of what was taken away.
 fn official(network: Network, name: &str) -> String {
     match network {
-        Network::Transformer(_) => official_transformer_name(name.trim_start_matches("model.diffusion_model.")),
+        Network::Transformer(_) => {
+            official_transformer_name(name.trim_start_matches("model.diffusion_model."))
+        }
         Network::Vae21 => official_vae_name(name, &VaeConfig::default()),
         Network::Vae22 => official_vae_name(name, &VaeConfig::wan_22()),
         Network::Umt5 => official_umt5_name(name.trim_start_matches("text_encoders.umt5xxl.transformer.")),
@@ -185,7 +187,8 @@ fn one_lost_tensor_is_named_in_every_spelling() {
         // ComfyUI's transformers are the official ones behind a prefix: asked above, and too many to ask again.
         let transformer = matches!(network, Network::Transformer(_));
         for (spelling, tensors) in spellings.into_iter().take(if transformer { 2 } else { 4 }) {
-            let lost: Vec<usize> = (0..tensors.len()).filter(|&at| is_asked(network, &tensors[at].0)).collect();
+            let lost: Vec<usize> =
+                (0..tensors.len()).filter(|&at| is_asked(network, &tensors[at].0)).collect();
             assert!(lost.len() > 10, "{name}, {spelling}: {} tensors asked", lost.len());
             for at in lost {
                 let lost = &tensors[at].0;

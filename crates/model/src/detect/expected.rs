@@ -160,8 +160,9 @@ fn clip(fused: bool) -> Vec<String> {
     let parts: Vec<&str> = [attention, &["norm1", "attn.proj", "norm2", "mlp.0", "mlp.2"]].concat();
     let block =
         |i: usize| parts.iter().flat_map(move |part| with_bias(&format!("visual.transformer.{i}.{part}")));
-    let mut names =
-        ["cls_embedding", "pos_embedding", "patch_embedding.weight"].map(|name| format!("visual.{name}")).to_vec();
+    let mut names = ["cls_embedding", "pos_embedding", "patch_embedding.weight"]
+        .map(|name| format!("visual.{name}"))
+        .to_vec();
     names.extend(with_bias("visual.pre_norm"));
     names.extend((0..31).flat_map(block));
     names

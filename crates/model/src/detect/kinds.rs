@@ -131,14 +131,22 @@ pub(super) fn networks_in(weights: &Weights, path: &Path) -> Vec<Network> {
         return vec![Network::Lora(rank)];
     }
     let has = |names: &[&str]| names.iter().any(|name| weights.contains(name));
-    let begins = |starts: &[&str]| weights.tensor_names().any(|name| starts.iter().any(|s| name.starts_with(s)));
+    let begins =
+        |starts: &[&str]| weights.tensor_names().any(|name| starts.iter().any(|s| name.starts_with(s)));
     // Stages within stages, of which the 2.1 layout has none.
     let vae_22 = begins(&["decoder.upsamples.0.upsamples.", "decoder.up_blocks.0.upsampler."]);
     let vae = begins(&["decoder.conv1.", "decoder.conv_in.", "decoder.middle.", "decoder.mid_block."]);
-    let text = has(&["token_embedding.weight", "shared.weight", "encoder.embed_tokens.weight", "token_embd.weight"])
-        || begins(&["encoder.block.", "enc.blk.", "blocks.0.pos_embedding."]);
+    let text =
+        has(&["token_embedding.weight", "shared.weight", "encoder.embed_tokens.weight", "token_embd.weight"])
+            || begins(&["encoder.block.", "enc.blk.", "blocks.0.pos_embedding."]);
     let image = has(&["embeddings.patch_embedding.weight"])
-        || begins(&["visual.transformer.", "visual.patch_embedding.", "visual.conv1.", "vision_model.em", "vision_model.en"]);
+        || begins(&[
+            "visual.transformer.",
+            "visual.patch_embedding.",
+            "visual.conv1.",
+            "vision_model.em",
+            "vision_model.en",
+        ]);
     let found = [
         transformer(weights, path).map(Network::Transformer),
         vae_22.then_some(Network::Vae22),

@@ -132,6 +132,21 @@ fn published_transformers_are_told_apart_and_counted() {
 }
 
 #[test]
+fn diffusers_folders_tell_the_experts_apart() {
+    let (_root, folder) = in_folder("wan2.2");
+    let file = |part: &str| folder.join(part).join("diffusion_pytorch_model.safetensors");
+    let expert = |part: &str| match one(&folder.join(part)).network {
+        Network::Transformer(Variant::I2vA14b(expert)) => expert,
+        other => panic!("{other}"),
+    };
+    sparse(&file("transformer"), "BF16", 2, &transformer(&A14B));
+    assert_eq!(expert("transformer"), None, "alone it may be either");
+    sparse(&file("transformer_2"), "BF16", 2, &transformer(&A14B));
+    assert_eq!([expert("transformer"), expert("transformer_2")], [Some(Expert::High), Some(Expert::Low)]);
+    assert_eq!(Expert::of_path(&file("transformer_2")), Some(Expert::Low));
+}
+
+#[test]
 fn what_a_transformer_lacks_is_listed_by_name() {
     let (_folder, path) = in_folder("model.safetensors");
     let mut tensors = transformer(&FUN);
@@ -153,6 +168,9 @@ fn the_embedded_model_and_the_fixtures_are_known() {
     let found = one(&nano.join("transformer"));
     assert!(matches!(found.network, Network::Transformer(Variant::Other { .. })), "{}", found.network);
     assert!(found.is_complete(), "{:?}", found.missing);
+    // Of other sizes than the published one: its configuration lies beside it.
+    let vae = one(&nano.join("vae/diffusion_pytorch_model.safetensors"));
+    assert_eq!((vae.network, vae.missing), (Network::Vae21, Vec::<String>::new()));
     let fixture = one(&root.join("tests/fixtures/samplers.safetensors"));
     assert_eq!(fixture.network, Network::Unknown);
 }

@@ -182,7 +182,8 @@ fn official(network: Network, name: &str) -> String {
 #[test]
 fn one_lost_tensor_is_named_in_every_spelling() {
     let folder = tempfile::tempdir().unwrap();
-    for name in NETWORKS {
+    // The other transformers are these in other sizes.
+    for name in ["flf2v_14b", "ti2v_5b", "vae_21", "vae_22", "umt5", "clip"] {
         let (network, _, spellings) = spellings(name);
         // ComfyUI's transformers are the official ones behind a prefix: asked above, and too many to ask again.
         let transformer = matches!(network, Network::Transformer(_));

@@ -1,28 +1,35 @@
 //! Which tensors a network has, by official name, to say what a file lacks.
 
 use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::Deserialize;
 
 use super::kinds::{Network, Variant, takes_image};
-use crate::config::VaeConfig;
+use crate::config::{VaeConfig, read_json};
 use crate::encoder_names::{has_vision_prefix, official_clip_name, official_umt5_name};
-use crate::names::{BLOCK_LINEARS, IMAGE_LINEARS, official_transformer_name, official_vae_name};
+use crate::names::{
+    BLOCK_LINEARS, GroupSizes, IMAGE_LINEARS, StageKind, VaeStage, decoder_stages, encoder_stages,
+    official_transformer_name, official_vae_name,
+};
 use crate::weights::{TensorInfo, Weights};
 
-/// Tensors that such a network has and this one lacks.
-pub(super) fn missing(network: Network, weights: &Weights, tensors: &[TensorInfo<'_>]) -> Vec<String> {
+/// Tensors that such a network has and this one lacks; `path` is where it lies.
+pub(super) fn missing(
+    network: Network,
+    weights: &Weights,
+    tensors: &[TensorInfo<'_>],
+    path: &Path,
+) -> Vec<String> {
     let names = || tensors.iter().map(|tensor| tensor.name);
     match network {
         Network::Transformer(variant) => {
             let with_image = takes_image(&weights.renamed(official_transformer_name));
             lacking(transformer(variant, with_image), names().map(official_transformer_name))
         }
-        Network::Vae21 => {
-            let config = VaeConfig::default();
-            lacking(vae_21(), names().map(|name| official_vae_name(name, &config)))
-        }
-        Network::Vae22 => {
-            let config = VaeConfig::wan_22();
-            lacking(vae_22(), names().map(|name| official_vae_name(name, &config)))
+        Network::Vae21 | Network::Vae22 => {
+            let config = vae_config(network, path);
+            lacking(vae(&config), names().map(|name| official_vae_name(name, &config)))
         }
         Network::Umt5 => lacking(umt5(), names().map(official_umt5_name)),
         Network::Clip => {
@@ -104,33 +111,40 @@ fn resample(at: &str, frames: bool) -> Vec<String> {
     names
 }
 
-/// Stages as letters: `r` a residual block, `s` one with a shortcut, `x` a change of size, `t` one of frames too.
-fn stages(at: &str, letters: &str) -> Vec<String> {
-    let stage = |(i, letter)| match letter {
-        'r' | 's' => residual(&format!("{at}.{i}"), letter == 's'),
-        _ => resample(&format!("{at}.{i}"), letter == 't'),
-    };
-    letters.chars().enumerate().flat_map(stage).collect()
+/// What the `config.json` beside a video autoencoder says, or the published sizes of its layout.
+fn vae_config(network: Network, path: &Path) -> VaeConfig {
+    #[derive(Deserialize)]
+    struct Class {
+        #[serde(rename = "_class_name")]
+        name: String,
+    }
+    let published = if network == Network::Vae22 { VaeConfig::wan_22() } else { VaeConfig::default() };
+    let folder = if path.is_dir() { Some(path) } else { path.parent() };
+    let own = folder.filter(|folder| {
+        // In an official folder it is the transformer's.
+        read_json::<Class>(folder).is_ok_and(|(_, class)| class.name == "AutoencoderKLWan")
+    });
+    let read = own.and_then(|folder| VaeConfig::read(folder).ok());
+    read.filter(|read| read.is_residual == published.is_residual).unwrap_or(published)
 }
 
-/// 194 tensors: Wan 2.1's `vae.py` with dim 96, multipliers 1, 2, 4, 4.
-fn vae_21() -> Vec<String> {
-    let encoder = stages("encoder.downsamples", "rrxsrtsrtrr");
-    let decoder = stages("decoder.upsamples", "rrrtsrrtrrrxrrr");
-    [vae_ends(), encoder, decoder].concat()
+/// 194 tensors in Wan 2.1's `vae.py`, 196 in Wan 2.2's `vae2_2.py`.
+fn vae(config: &VaeConfig) -> Vec<String> {
+    let stages = encoder_stages(config).into_iter().chain(decoder_stages(config));
+    let tensors = |stage: VaeStage| match stage.kind {
+        StageKind::Residual { inputs, outputs } => residual(&stage.official, inputs != outputs),
+        StageKind::Down { frames, .. } | StageKind::Up { frames, .. } => resample(&stage.official, frames),
+        StageKind::Group(sizes) => group(&stage.official, &sizes),
+    };
+    vae_ends().into_iter().chain(stages.flat_map(tensors)).collect()
 }
 
-/// 196 tensors: Wan 2.2's `vae2_2.py`.
-fn vae_22() -> Vec<String> {
-    let side = |at: &str, groups: [&str; 4]| {
-        let group = |(i, letters): (usize, &str)| {
-            stages(&format!("{at}.{i}.{}", at.rsplit('.').next().unwrap_or(at)), letters)
-        };
-        groups.into_iter().enumerate().flat_map(group).collect::<Vec<_>>()
-    };
-    let encoder = side("encoder.downsamples", ["rrx", "srt", "srt", "rr"]);
-    let decoder = side("decoder.upsamples", ["rrrt", "rrrt", "srrx", "srr"]);
-    [vae_ends(), encoder, decoder].concat()
+fn group(at: &str, sizes: &GroupSizes) -> Vec<String> {
+    let part = |i: usize| format!("{at}.{}.{i}", sizes.inner());
+    let mut names: Vec<String> =
+        (0..sizes.blocks).flat_map(|i| residual(&part(i), i == 0 && sizes.inputs != sizes.outputs)).collect();
+    names.extend(sizes.resize.map(|frames| resample(&part(sizes.blocks), frames)).into_iter().flatten());
+    names
 }
 
 /// 242 tensors: the encoder of Wan 2.1's `t5.py` with 24 layers, each with a table of positions of its own.
@@ -180,8 +194,8 @@ mod tests {
         assert_eq!(transformer(Variant::FunInp1_3b, true).len(), 983);
         assert_eq!(transformer(Variant::I2vA14b(None), false).len(), 1095);
         assert_eq!(transformer(Variant::Ti2v5b, false).len(), 825);
-        assert_eq!(vae_21().len(), 194);
-        assert_eq!(vae_22().len(), 196);
+        assert_eq!(vae(&VaeConfig::default()).len(), 194);
+        assert_eq!(vae(&VaeConfig::wan_22()).len(), 196);
         assert_eq!(umt5().len(), 242);
     }
 }

@@ -70,14 +70,24 @@ impl Expert {
             plain.contains(&format!("{word}noise"))
         };
         // The nearest name counts: a file of one expert may lie in a folder named after both.
-        path.iter().rev().take(3).find_map(|part| {
+        let named = path.iter().rev().take(3).find_map(|part| {
             let part = part.to_string_lossy();
             match (says(&part, "high"), says(&part, "low")) {
                 (true, false) => Some(Self::High),
                 (false, true) => Some(Self::Low),
                 _ => None,
             }
-        })
+        });
+        named.or_else(|| path.ancestors().take(2).find_map(Self::of_diffusers_folder))
+    }
+
+    /// Diffusers' pipeline has the high-noise expert in `transformer` and the low-noise one in `transformer_2`.
+    fn of_diffusers_folder(folder: &Path) -> Option<Self> {
+        match folder.file_name()?.to_str()? {
+            "transformer_2" => Some(Self::Low),
+            "transformer" if folder.with_file_name("transformer_2").is_dir() => Some(Self::High),
+            _ => None,
+        }
     }
 }
 
@@ -139,7 +149,7 @@ pub(super) fn networks_in(weights: &Weights, path: &Path) -> Vec<Network> {
     let text =
         has(&["token_embedding.weight", "shared.weight", "encoder.embed_tokens.weight", "token_embd.weight"])
             || begins(&["encoder.block.", "enc.blk.", "blocks.0.pos_embedding."]);
-    let image = has(&["embeddings.patch_embedding.weight"])
+    let image = has(&["embeddings.patch_embedding.weight", "embeddings.class_embedding"])
         || begins(&[
             "visual.transformer.",
             "visual.patch_embedding.",

@@ -10,7 +10,7 @@ pub mod config;
 pub mod detect;
 pub mod device;
 mod embeddings;
-mod encoder_names;
+pub mod encoder_names;
 pub mod error;
 pub mod flow;
 pub mod guidance;

@@ -6,6 +6,7 @@ use std::path::Path;
 use lora_edit_model::{ModelError, Weights};
 
 #[path = "support/files.rs"]
+#[allow(dead_code, reason = "each test file uses its own part")]
 mod files;
 use files::{Part, fixture, floats, part, write_safetensors, zeros};
 
@@ -211,7 +212,7 @@ fn the_index_decides_which_files_belong() {
 
     std::fs::remove_file(path("m-00002-of-00002.safetensors")).unwrap();
     let expected = format!(
-        "{}: missing, but m.safetensors.index.json names it",
+        "{}: missing, but m.safetensors.index.json names it for tensor b",
         path("m-00002-of-00002.safetensors").display()
     );
     assert_eq!(message(Weights::open(folder.path())), expected);

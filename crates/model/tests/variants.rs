@@ -15,7 +15,7 @@ const LIMIT: f64 = 1e-4;
 /// Of weights rounded to bf16, against the network that was not rounded.
 const BF16_LIMIT: f64 = 2e-2;
 const TRANSFORMERS: [&str; 3] = ["transformer_flf2v", "transformer_ti2v", "transformer_t2v"];
-const VAES: [&str; 2] = ["vae_21_odd", "vae_22"];
+const VAES: [&str; 3] = ["vae_21_odd", "vae_22", "vae_22_odd"];
 
 fn forward(fixture: &Fixture, weights: Weights) -> Tensor {
     let model = WanTransformer::load(&weights, fixture.config()).unwrap();

@@ -1,31 +1,42 @@
 //! Which tensors a network has, by official name, to say what a file lacks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::path::Path;
 
-use super::kinds::{Network, Variant};
-use crate::config::VaeConfig;
-use crate::names::{BLOCK_LINEARS, IMAGE_LINEARS, official_transformer_name, official_vae_name};
+use serde::Deserialize;
+
+use super::kinds::{Network, Variant, takes_image};
+use crate::config::{VaeConfig, read_json};
+use crate::encoder_names::{has_vision_prefix, official_clip_name, official_umt5_name};
+use crate::names::{
+    BLOCK_LINEARS, GroupSizes, IMAGE_LINEARS, StageKind, VaeStage, decoder_stages, encoder_stages,
+    official_transformer_name, official_vae_name,
+};
 use crate::weights::{TensorInfo, Weights};
 
-/// Tensors that such a network has and this one lacks.
-pub(super) fn missing(network: Network, weights: &Weights, tensors: &[TensorInfo<'_>]) -> Vec<String> {
+/// Tensors that such a network has and this one lacks; `path` is where it lies.
+pub(super) fn missing(
+    network: Network,
+    weights: &Weights,
+    tensors: &[TensorInfo<'_>],
+    path: &Path,
+) -> Vec<String> {
     let names = || tensors.iter().map(|tensor| tensor.name);
     match network {
         Network::Transformer(variant) => {
-            let with_image = weights.renamed(official_transformer_name).contains("img_emb.proj.1.weight");
+            let with_image = takes_image(&weights.renamed(official_transformer_name));
             lacking(transformer(variant, with_image), names().map(official_transformer_name))
         }
-        Network::Vae21 => {
-            let config = VaeConfig::default();
-            lacking(vae_21(), names().map(|name| official_vae_name(name, &config)))
+        Network::Vae21 | Network::Vae22 => {
+            let config = vae_config(network, path);
+            lacking(vae(&config), names().map(|name| official_vae_name(name, &config)))
         }
-        Network::Vae22 => {
-            let config = VaeConfig::wan_22();
-            lacking(vae_22(), names().map(|name| official_vae_name(name, &config)))
+        Network::Umt5 => lacking(umt5(), names().map(official_umt5_name)),
+        Network::Clip => {
+            let prefixed = has_vision_prefix(names());
+            let fused = !names().any(|name| name.ends_with(".q_proj.weight"));
+            lacking(clip(fused), names().map(|name| official_clip_name(name, prefixed)))
         }
-        Network::Umt5 => uneven(names(), 24),
-        // Of the 32 blocks, the last is not used and may have been left out.
-        Network::Clip => uneven(names(), 31),
         Network::Lora(_) | Network::Unknown => Vec::new(),
     }
 }
@@ -66,6 +77,7 @@ fn transformer(variant: Variant, with_image: bool) -> Vec<String> {
         block.push("cross_attn.norm_k_img.weight".into());
         names.extend([0, 1, 3, 4].iter().flat_map(|i| with_bias(&format!("img_emb.proj.{i}"))));
     }
+    names.extend((variant == Variant::Flf2v14b).then(|| "img_emb.emb_pos".to_owned()));
     for i in 0..variant.layers() {
         names.extend(block.iter().map(|name| format!("blocks.{i}.{name}")));
     }
@@ -99,70 +111,75 @@ fn resample(at: &str, frames: bool) -> Vec<String> {
     names
 }
 
-/// Stages as letters: `r` a residual block, `s` one with a shortcut, `x` a change of size, `t` one of frames too.
-fn stages(at: &str, letters: &str) -> Vec<String> {
-    let stage = |(i, letter)| match letter {
-        'r' | 's' => residual(&format!("{at}.{i}"), letter == 's'),
-        _ => resample(&format!("{at}.{i}"), letter == 't'),
-    };
-    letters.chars().enumerate().flat_map(stage).collect()
-}
-
-/// 194 tensors: Wan 2.1's `vae.py` with dim 96, multipliers 1, 2, 4, 4.
-fn vae_21() -> Vec<String> {
-    let encoder = stages("encoder.downsamples", "rrxsrtsrtrr");
-    let decoder = stages("decoder.upsamples", "rrrtsrrtrrrxrrr");
-    [vae_ends(), encoder, decoder].concat()
-}
-
-/// 196 tensors: Wan 2.2's `vae2_2.py`.
-fn vae_22() -> Vec<String> {
-    let side = |at: &str, groups: [&str; 4]| {
-        let group = |(i, letters): (usize, &str)| {
-            stages(&format!("{at}.{i}.{}", at.rsplit('.').next().unwrap_or(at)), letters)
-        };
-        groups.into_iter().enumerate().flat_map(group).collect::<Vec<_>>()
-    };
-    let encoder = side("encoder.downsamples", ["rrx", "srt", "srt", "rr"]);
-    let decoder = side("decoder.upsamples", ["rrrt", "rrrt", "srrx", "srr"]);
-    [vae_ends(), encoder, decoder].concat()
-}
-
-/// What some blocks have and others lack, in the file's own spelling, and blocks up to `least` that are not there.
-///
-/// Encoders come in three spellings each; but whatever the spelling, all blocks have the same tensors.
-fn uneven<'a>(names: impl Iterator<Item = &'a str>, least: usize) -> Vec<String> {
-    let mut towers: BTreeMap<&str, BTreeMap<usize, BTreeSet<&str>>> = BTreeMap::new();
-    for (tower, index, rest) in names.filter_map(block_name) {
-        towers.entry(tower).or_default().entry(index).or_default().insert(rest);
+/// What the `config.json` beside a video autoencoder says, or the published sizes of its layout.
+fn vae_config(network: Network, path: &Path) -> VaeConfig {
+    #[derive(Deserialize)]
+    struct Class {
+        #[serde(rename = "_class_name")]
+        name: String,
     }
-    // A CLIP file may hold a text tower too, smaller in parts; the one with most tensors is not always the one wanted.
-    let wanted = |(tower, _): &(&&str, &BTreeMap<usize, BTreeSet<&str>>)| !tower.starts_with("textual");
-    let Some((tower, blocks)) = towers.iter().find(wanted) else { return vec!["all blocks".into()] };
-    let all: BTreeSet<&str> = blocks.values().flatten().copied().collect();
-    let last = blocks.keys().last().map_or(0, |last| last + 1).max(least);
-    let lost = |index: usize| {
-        let none = BTreeSet::new();
-        let there = blocks.get(&index).unwrap_or(&none).clone();
-        all.iter()
-            .filter(move |rest| !there.contains(*rest))
-            .map(move |rest| format!("{tower}.{index}.{rest}"))
-    };
-    (0..last).flat_map(lost).collect()
+    let published = if network == Network::Vae22 { VaeConfig::wan_22() } else { VaeConfig::default() };
+    let folder = if path.is_dir() { Some(path) } else { path.parent() };
+    let own = folder.filter(|folder| {
+        // In an official folder it is the transformer's.
+        read_json::<Class>(folder).is_ok_and(|(_, class)| class.name == "AutoencoderKLWan")
+    });
+    let read = own.and_then(|folder| VaeConfig::read(folder).ok());
+    read.filter(|read| read.is_residual == published.is_residual).unwrap_or(published)
 }
 
-/// Splits `encoder.block.3.layer.0.x` into `encoder.block`, 3 and the rest.
-fn block_name(name: &str) -> Option<(&str, usize, &str)> {
-    let dots = name.match_indices('.').map(|(at, _)| at);
-    for dot in dots {
-        let (tower, rest) = (&name[..dot], &name[dot + 1..]);
-        if let Some((number, rest)) = rest.split_once('.')
-            && let Ok(index) = number.parse()
-        {
-            return Some((tower, index, rest));
-        }
-    }
-    None
+/// 194 tensors in Wan 2.1's `vae.py`, 196 in Wan 2.2's `vae2_2.py`.
+fn vae(config: &VaeConfig) -> Vec<String> {
+    let stages = encoder_stages(config).into_iter().chain(decoder_stages(config));
+    let tensors = |stage: VaeStage| match stage.kind {
+        StageKind::Residual { inputs, outputs } => residual(&stage.official, inputs != outputs),
+        StageKind::Down { frames, .. } | StageKind::Up { frames, .. } => resample(&stage.official, frames),
+        StageKind::Group(sizes) => group(&stage.official, &sizes),
+    };
+    vae_ends().into_iter().chain(stages.flat_map(tensors)).collect()
+}
+
+fn group(at: &str, sizes: &GroupSizes) -> Vec<String> {
+    let part = |i: usize| format!("{at}.{}.{i}", sizes.inner());
+    let mut names: Vec<String> =
+        (0..sizes.blocks).flat_map(|i| residual(&part(i), i == 0 && sizes.inputs != sizes.outputs)).collect();
+    names.extend(sizes.resize.map(|frames| resample(&part(sizes.blocks), frames)).into_iter().flatten());
+    names
+}
+
+/// 242 tensors: the encoder of Wan 2.1's `t5.py` with 24 layers, each with a table of positions of its own.
+fn umt5() -> Vec<String> {
+    let parts = [
+        "norm1",
+        "attn.q",
+        "attn.k",
+        "attn.v",
+        "attn.o",
+        "pos_embedding.embedding",
+        "norm2",
+        "ffn.gate.0",
+        "ffn.fc1",
+        "ffn.fc2",
+    ];
+    let block = |i: usize| parts.iter().map(move |part| format!("blocks.{i}.{part}.weight"));
+    let ends = ["token_embedding.weight", "norm.weight"].map(String::from);
+    ends.into_iter().chain((0..24).flat_map(block)).collect()
+}
+
+/// What the image encoder needs of Wan 2.1's `clip.py`: of 32 blocks the last is not used and may have been left out,
+/// with all that follows it. Queries, keys and values are one tensor in official and OpenCLIP's files.
+fn clip(fused: bool) -> Vec<String> {
+    let attention: &[&str] =
+        if fused { &["attn.to_qkv"] } else { &["attn.q_proj", "attn.k_proj", "attn.v_proj"] };
+    let parts: Vec<&str> = [attention, &["norm1", "attn.proj", "norm2", "mlp.0", "mlp.2"]].concat();
+    let block =
+        |i: usize| parts.iter().flat_map(move |part| with_bias(&format!("visual.transformer.{i}.{part}")));
+    let mut names = ["cls_embedding", "pos_embedding", "patch_embedding.weight"]
+        .map(|name| format!("visual.{name}"))
+        .to_vec();
+    names.extend(with_bias("visual.pre_norm"));
+    names.extend((0..31).flat_map(block));
+    names
 }
 
 #[cfg(test)]
@@ -173,10 +190,12 @@ mod tests {
     #[test]
     fn every_network_has_as_many_tensors_as_published() {
         assert_eq!(transformer(Variant::I2v14b, true).len(), 1303);
+        assert_eq!(transformer(Variant::Flf2v14b, true).len(), 1304);
         assert_eq!(transformer(Variant::FunInp1_3b, true).len(), 983);
         assert_eq!(transformer(Variant::I2vA14b(None), false).len(), 1095);
         assert_eq!(transformer(Variant::Ti2v5b, false).len(), 825);
-        assert_eq!(vae_21().len(), 194);
-        assert_eq!(vae_22().len(), 196);
+        assert_eq!(vae(&VaeConfig::default()).len(), 194);
+        assert_eq!(vae(&VaeConfig::wan_22()).len(), 196);
+        assert_eq!(umt5().len(), 242);
     }
 }

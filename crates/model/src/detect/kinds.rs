@@ -70,14 +70,24 @@ impl Expert {
             plain.contains(&format!("{word}noise"))
         };
         // The nearest name counts: a file of one expert may lie in a folder named after both.
-        path.iter().rev().take(3).find_map(|part| {
+        let named = path.iter().rev().take(3).find_map(|part| {
             let part = part.to_string_lossy();
             match (says(&part, "high"), says(&part, "low")) {
                 (true, false) => Some(Self::High),
                 (false, true) => Some(Self::Low),
                 _ => None,
             }
-        })
+        });
+        named.or_else(|| path.ancestors().take(2).find_map(Self::of_diffusers_folder))
+    }
+
+    /// Diffusers' pipeline has the high-noise expert in `transformer` and the low-noise one in `transformer_2`.
+    fn of_diffusers_folder(folder: &Path) -> Option<Self> {
+        match folder.file_name()?.to_str()? {
+            "transformer_2" => Some(Self::Low),
+            "transformer" if folder.with_file_name("transformer_2").is_dir() => Some(Self::High),
+            _ => None,
+        }
     }
 }
 
@@ -131,25 +141,28 @@ pub(super) fn networks_in(weights: &Weights, path: &Path) -> Vec<Network> {
         return vec![Network::Lora(rank)];
     }
     let has = |names: &[&str]| names.iter().any(|name| weights.contains(name));
-    let vae_22 = [
-        "decoder.upsamples.0.upsamples.0.residual.2.weight",
-        "decoder.up_blocks.0.upsampler.resample.1.weight",
-    ];
-    let vae = ["decoder.conv1.weight", "decoder.conv_in.weight"];
+    let begins =
+        |starts: &[&str]| weights.tensor_names().any(|name| starts.iter().any(|s| name.starts_with(s)));
+    // Stages within stages, of which the 2.1 layout has none.
+    let vae_22 = begins(&["decoder.upsamples.0.upsamples.", "decoder.up_blocks.0.upsampler."]);
+    let vae = begins(&["decoder.conv1.", "decoder.conv_in.", "decoder.middle.", "decoder.mid_block."]);
     let text =
-        ["token_embedding.weight", "shared.weight", "encoder.embed_tokens.weight", "token_embd.weight"];
-    let image = [
-        "visual.patch_embedding.weight",
-        "vision_model.embeddings.patch_embedding.weight",
-        "embeddings.patch_embedding.weight",
-        "visual.conv1.weight",
-    ];
+        has(&["token_embedding.weight", "shared.weight", "encoder.embed_tokens.weight", "token_embd.weight"])
+            || begins(&["encoder.block.", "enc.blk.", "blocks.0.pos_embedding."]);
+    let image = has(&["embeddings.patch_embedding.weight", "embeddings.class_embedding"])
+        || begins(&[
+            "visual.transformer.",
+            "visual.patch_embedding.",
+            "visual.conv1.",
+            "vision_model.em",
+            "vision_model.en",
+        ]);
     let found = [
         transformer(weights, path).map(Network::Transformer),
-        has(&vae_22).then_some(Network::Vae22),
-        (!has(&vae_22) && has(&vae)).then_some(Network::Vae21),
-        has(&text).then_some(Network::Umt5),
-        has(&image).then_some(Network::Clip),
+        vae_22.then_some(Network::Vae22),
+        (!vae_22 && vae).then_some(Network::Vae21),
+        text.then_some(Network::Umt5),
+        image.then_some(Network::Clip),
     ];
     let found: Vec<Network> = found.into_iter().flatten().collect();
     if found.is_empty() { vec![Network::Unknown] } else { found }
@@ -166,10 +179,8 @@ fn transformer(weights: &Weights, path: &Path) -> Option<Variant> {
     let &[width, inputs, 1, _, _] = weights.shape("patch_embedding.weight")? else { return None };
     let block = |name: &str| name.strip_prefix("blocks.")?.split_once('.')?.0.parse::<usize>().ok();
     let layers = weights.tensor_names().filter_map(block).max().map_or(0, |last| last + 1);
-    let with_image = weights.contains("img_emb.proj.1.weight");
-    let with_positions = ["img_emb.emb_pos", "condition_embedder.image_embedder.pos_embed"];
-    Some(match (width, inputs, with_image) {
-        (5120, 36, true) if with_positions.iter().any(|name| weights.contains(name)) => Variant::Flf2v14b,
+    Some(match (width, inputs, takes_image(&weights)) {
+        (5120, 36, true) if weights.contains("img_emb.emb_pos") || is_called_flf2v(path) => Variant::Flf2v14b,
         (5120, 36, true) => Variant::I2v14b,
         (5120, 36, false) => Variant::I2vA14b(Expert::of_path(path)),
         (5120, 16, false) => Variant::T2v14b,
@@ -178,6 +189,18 @@ fn transformer(weights: &Weights, path: &Path) -> Option<Variant> {
         (1536, 16, false) => Variant::T2v1_3b,
         _ => Variant::Other { width, layers, inputs },
     })
+}
+
+/// Whether any part of the branch for the CLIP image is there, under official names: a file that lacks some of it is no
+/// network without it.
+pub(super) fn takes_image(weights: &Weights) -> bool {
+    let is_part = |name: &str| name.starts_with("img_emb.") || name.contains(".cross_attn.k_img.");
+    weights.tensor_names().any(is_part)
+}
+
+/// Without its learnt positions a first-and-last-frame network looks like any other; its name then tells that they are lost.
+fn is_called_flf2v(path: &Path) -> bool {
+    path.iter().rev().take(3).any(|part| part.to_string_lossy().to_lowercase().contains("flf2v"))
 }
 
 /// What the names of each network begin with, in all spellings, where one file holds several.

@@ -44,7 +44,8 @@ pub fn detect(path: &Path) -> Loaded<Vec<Found>> {
     Ok(detect_weights(&Weights::open(path)?, path))
 }
 
-/// As [`detect`], for weights that are open; `path` tells the expert, which tensors do not.
+/// As [`detect`], for weights that are open; `path` tells the expert, which tensors do not, and where a
+/// `config.json` may lie.
 pub fn detect_weights(weights: &Weights, path: &Path) -> Vec<Found> {
     let networks = kinds::networks_in(weights, path);
     let owner = |name: &str| match networks.as_slice() {
@@ -55,10 +56,10 @@ pub fn detect_weights(weights: &Weights, path: &Path) -> Vec<Found> {
     for tensor in weights.tensors() {
         parts[owner(tensor.name)].push(tensor);
     }
-    networks.iter().zip(parts).map(|(network, tensors)| found(*network, &tensors, weights)).collect()
+    networks.iter().zip(parts).map(|(network, tensors)| found(*network, &tensors, weights, path)).collect()
 }
 
-fn found(network: Network, tensors: &[TensorInfo<'_>], weights: &Weights) -> Found {
+fn found(network: Network, tensors: &[TensorInfo<'_>], weights: &Weights, path: &Path) -> Found {
     let mut formats: BTreeMap<&str, u64> = BTreeMap::new();
     for tensor in tensors {
         *formats.entry(&tensor.format).or_default() += tensor.bytes;
@@ -74,7 +75,7 @@ fn found(network: Network, tensors: &[TensorInfo<'_>], weights: &Weights) -> Fou
         parameters: tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>() as u64).sum(),
         tensors: tensors.len(),
         bytes: tensors.iter().map(|tensor| tensor.bytes).sum(),
-        missing: expected::missing(network, weights, tensors),
+        missing: expected::missing(network, weights, tensors, path),
         unreadable: tensors.iter().filter(is_weight).filter_map(reason).collect(),
     }
 }

@@ -41,15 +41,29 @@ fn indexed(index: &Path) -> Loaded<Vec<PathBuf>> {
         std::fs::read(index).map_err(|source| ModelError::Unreadable { path: index.to_owned(), source })?;
     let broken = |reason: &dyn std::fmt::Display| ModelError::weights(&index.display().to_string(), reason);
     let read: Index = serde_json::from_slice(&text).map_err(|e| broken(&e))?;
-    let names: BTreeSet<String> = read.weight_map.into_values().collect();
+    let names: BTreeSet<&String> = read.weight_map.values().collect();
     if let Some(stray) = names.iter().find(|name| Path::new(name).components().count() != 1) {
         return Err(broken(&format!("names a file outside its folder: {stray}")));
     }
-    let files: Vec<PathBuf> = names.iter().map(|name| index.with_file_name(name)).collect();
-    match files.iter().find(|file| !file.is_file()) {
-        Some(lost) => Err(missing(lost, &format!("{} names it", file_name(index)))),
-        None if files.is_empty() => Err(broken(&"names no file")),
-        None => Ok(files),
+    let is_lost = |name: &&&String| !index.with_file_name(name).is_file();
+    match names.iter().find(is_lost) {
+        Some(lost) => Err(missing(&index.with_file_name(lost), &read.why_needed(lost, &file_name(index)))),
+        None if names.is_empty() => Err(broken(&"names no file")),
+        None => Ok(names.iter().map(|name| index.with_file_name(name)).collect()),
+    }
+}
+
+impl Index {
+    /// Which tensors should be in a file.
+    fn why_needed(&self, file: &str, index: &str) -> String {
+        let tensors: Vec<&String> =
+            self.weight_map.iter().filter(|(_, place)| *place == file).map(|(tensor, _)| tensor).collect();
+        match tensors.as_slice() {
+            [first, rest @ ..] if !rest.is_empty() => {
+                format!("{index} names it for tensor {first} and {} more", rest.len())
+            }
+            all => format!("{index} names it for tensor {}", all.first().map_or("", |name| name)),
+        }
     }
 }
 

@@ -36,9 +36,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Listing, String> {
     let (header, data) = rest.split_at(length);
     let header: Header =
         serde_json::from_slice(header).map_err(|e| format!("broken safetensors header: {e}"))?;
-    let end = header.tensors.values().map(|t| t.data_offsets[1]).max().unwrap_or(0);
-    if end > data.len() {
-        return Err(format!("cut short: {} of {end} bytes of tensors are there", data.len()));
+    let cut = header.tensors.iter().filter(|(_, tensor)| tensor.data_offsets[1] > data.len());
+    if let Some((name, tensor)) = cut.min_by_key(|(_, tensor)| tensor.data_offsets[1]) {
+        let (there, end) = (data.len(), tensor.data_offsets[1]);
+        return Err(format!("cut short: tensor {name} ends at byte {end} of the tensors, {there} are there"));
     }
     let start = length + 8;
     let entry = |(name, tensor)| entry(name, tensor, start);

@@ -30,6 +30,11 @@ impl Fixture {
         self.tensors[name].clone()
     }
 
+    /// Whether the file has such an input or output.
+    pub fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
     pub fn config<T: DeserializeOwned>(&self) -> T {
         serde_json::from_str(&self.metadata["config"]).unwrap()
     }

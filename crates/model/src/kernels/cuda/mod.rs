@@ -9,6 +9,7 @@ pub(crate) mod adam;
 pub(crate) mod attention;
 pub(crate) mod call;
 pub(crate) mod conv;
+mod conv_backward;
 #[cfg(all(test, feature = "emulate"))]
 mod emulated;
 pub(crate) mod linear;

@@ -119,7 +119,6 @@ impl Conv {
             Arg::int(frames)?,
             Arg::int(rows)?,
             Arg::int(columns)?,
-            Arg::int(self.size_out[1])?,
             Arg::int(self.size_out[2])?,
             Arg::long(tile.from),
             Arg::long(tile.count),

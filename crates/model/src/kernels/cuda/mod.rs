@@ -28,6 +28,6 @@ mod stream;
 pub(crate) use open::open;
 #[cfg(feature = "cuda")]
 pub(crate) use ops::{
-    OnDevice, adapted_linear, attention, channel_norm, clip, frozen_linear, gated_add, gelu_tanh, layer_norm,
-    rms_norm, rope, take_step, takes, takes_pair, update_moments,
+    adapted_linear, attention, channel_norm, clip, convolution, convolution_gradients, frozen_linear,
+    gated_add, gelu_tanh, layer_norm, rms_norm, rope, take_step, takes, takes_pair, update_moments,
 };

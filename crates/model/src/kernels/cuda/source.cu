@@ -289,8 +289,7 @@ __device__ void unroll(
 // looks for its readers; so that no two write the same sum. blockIdx.y is the channel and tap.
 extern "C" __global__ void fold(
     const float* unrolled, float* sums, int inputs, int taps, int side, int frame, int frames, int rows, int columns,
-    int out_rows, int out_columns, i64 from, i64 positions, int before, int stride, int shift, int first_row,
-    i64 pixels) {
+    int out_columns, i64 from, i64 positions, int before, int stride, int shift, int first_row, i64 pixels) {
     int tap = blockIdx.y % taps, channel = blockIdx.y / taps, area = side * side;
     int t = frame + tap;
     if (t < 0 || t >= frames) return;
@@ -302,7 +301,8 @@ extern "C" __global__ void fold(
         for (int y = row << shift; y < (row + 1) << shift; y++) {
             for (int dy = 0; dy < side; dy++) {
                 int out_row = (y + before - dy) / stride;
-                if (y + before < dy || out_row * stride != y + before - dy || out_row >= out_rows) continue;
+                // Rows outside the output are outside its positions.
+                if (out_row * stride != y + before - dy) continue;
                 for (int x = column << shift; x < (column + 1) << shift; x++) {
                     for (int dx = 0; dx < side; dx++) {
                         int out_column = (x + before - dx) / stride;

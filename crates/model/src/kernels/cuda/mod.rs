@@ -10,6 +10,8 @@ pub(crate) mod attention;
 pub(crate) mod call;
 pub(crate) mod conv;
 mod conv_backward;
+#[cfg(feature = "cuda")]
+mod copies;
 #[cfg(all(test, feature = "emulate"))]
 mod emulated;
 pub(crate) mod linear;
@@ -24,6 +26,8 @@ pub(crate) mod pointwise;
 #[cfg(feature = "cuda")]
 mod stream;
 
+#[cfg(feature = "cuda")]
+pub(crate) use copies::Copies;
 #[cfg(feature = "cuda")]
 pub(crate) use open::open;
 #[cfg(feature = "cuda")]

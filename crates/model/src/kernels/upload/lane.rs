@@ -208,6 +208,7 @@ mod tests {
             let (fake, mut lane) = (Fake::new(eager), Lane::new(CHUNK));
             drop(send(&mut lane, &fake, &values(0), PLACES[0]).unwrap());
             fake.compute_writes(PLACES[0], &[7; 700]);
+            fake.settle(); // late copies too
             fake.compute_reads(PLACES[0], 700);
             assert!(fake.settle() == [[7; 700]], "{eager:?} ahead");
         }
@@ -220,6 +221,7 @@ mod tests {
             fake.fail_copy(3);
             assert!(send(&mut lane, &fake, &values(0), PLACES[0]).is_err());
             fake.compute_writes(PLACES[0], &[7; 700]);
+            fake.settle(); // late copies too
             fake.compute_reads(PLACES[0], 700);
             let mut next = send(&mut lane, &fake, &values(1), PLACES[1]).unwrap();
             next.join().unwrap();

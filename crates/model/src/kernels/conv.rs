@@ -44,7 +44,7 @@ pub struct Conv {
 
 /// The sizes of a convolution.
 #[derive(Clone, Copy)]
-pub(super) struct Kind {
+pub(crate) struct Kind {
     pub outputs: usize,
     pub inputs: usize,
     pub frames: usize,
@@ -54,7 +54,7 @@ pub(super) struct Kind {
 
 /// The sizes of one call.
 #[derive(Clone, Copy)]
-pub(super) struct Sizes {
+pub(crate) struct Sizes {
     pub frames_in: usize,
     /// Frames of zeros before the first.
     pub lead: usize,

@@ -160,7 +160,8 @@ pub(crate) fn channel_norm(
 }
 
 /// Convolutions for the tests, forward and backward.
-#[cfg(all(test, feature = "emulate"))]
+#[cfg(test)]
+#[cfg(feature = "emulate")]
 pub(super) mod cases {
     use super::{Conv, Geometry, UNROLLED_BYTES};
 
@@ -212,7 +213,8 @@ pub(super) mod cases {
     }
 }
 
-#[cfg(all(test, feature = "emulate"))]
+#[cfg(test)]
+#[cfg(feature = "emulate")]
 mod tests {
     use candle_core::Tensor;
 

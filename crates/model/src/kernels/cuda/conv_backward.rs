@@ -157,7 +157,8 @@ fn in_f32(
     narrow(gpu, sums.values, out, count)
 }
 
-#[cfg(all(test, feature = "emulate"))]
+#[cfg(test)]
+#[cfg(feature = "emulate")]
 mod tests {
     use super::super::conv::cases;
     use super::super::emulated::{Buffer, close, in_every_way, random};

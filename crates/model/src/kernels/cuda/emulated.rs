@@ -169,7 +169,7 @@ impl Buffer {
         let (before, rest) = self.memory.split_at(GUARD);
         let (_, after) = rest.split_at(count * self.of.size() / 4);
         // An odd number of values of two bytes leaves half a word.
-        let half = if count * self.of.size() % 4 == 0 { 0 } else { 0xffff };
+        let half = if (count * self.of.size()).is_multiple_of(4) { 0 } else { 0xffff };
         let of_values = |i: usize| if i == 0 { half } else { 0 };
         before.iter().all(|word| word.get() == UNDEFINED)
             && after.iter().enumerate().all(|(i, word)| word.get() | of_values(i) == UNDEFINED)

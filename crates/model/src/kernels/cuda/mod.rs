@@ -12,7 +12,8 @@ pub(crate) mod conv;
 mod conv_backward;
 #[cfg(feature = "cuda")]
 mod copies;
-#[cfg(all(test, feature = "emulate"))]
+#[cfg(test)]
+#[cfg(feature = "emulate")]
 mod emulated;
 pub(crate) mod linear;
 #[cfg(feature = "cuda")]

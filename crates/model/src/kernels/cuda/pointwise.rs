@@ -101,7 +101,8 @@ pub(crate) fn clear(gpu: &dyn Gpu, x: Values, count: usize) -> Result<()> {
     gpu.launch(&Launch::elements("clear", x.of, count, vec![x.into(), Arg::long(count)])?)
 }
 
-#[cfg(all(test, feature = "emulate"))]
+#[cfg(test)]
+#[cfg(feature = "emulate")]
 mod tests {
     use candle_core::Tensor;
 

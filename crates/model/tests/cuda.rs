@@ -7,6 +7,8 @@
 use candle_core::{DType, Device, Result, Tensor, Var};
 use lora_edit_model::device::{DeviceWish, choose};
 use lora_edit_model::flow::NoiseStream;
+use lora_edit_model::kernels::conv::{Conv, Geometry};
+use lora_edit_model::kernels::upload::Upload;
 use lora_edit_model::kernels::{self, adam, reference};
 use lora_edit_model::rope::RopeTable;
 use lora_edit_model::{Linear, LowRank, Placement, WanTransformer, WanVae};
@@ -144,6 +146,60 @@ fn linear_layers_equal_the_cpus_and_their_base_gets_no_gradient() {
         let (found, expected) = (gradients(&gpu(), true), gradients(&Device::Cpu, false));
         for (what, (found, expected)) in ["layer", "dx", "da", "db"].iter().zip(found.iter().zip(&expected)) {
             assert_close(&format!("{what} {dtype:?}"), found, expected, limit);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn convolutions_equal_the_cpus_with_their_gradients() {
+    let (same, plain) = (Geometry::same(3), Geometry::same(1));
+    for (weight, x, lead, geometry) in [
+        (&[5, 3, 3, 3, 3][..], [2, 3, 4, 7], 2, same),
+        (&[2, 3, 1, 1, 1], [2, 3, 4, 7], 0, plain),
+        (&[4, 3, 3, 3], [3, 3, 5, 6], 0, Geometry { doubled: true, ..same }),
+        (&[4, 3, 3, 3], [2, 3, 6, 8], 0, Geometry { before: 0, stride: 2, ..same }),
+        (&[4, 3, 3, 1, 1], [5, 3, 3, 5], 0, Geometry { frame_stride: 2, ..plain }),
+        (&[2, 3, 1, 1, 1], [4, 3, 4, 7], 0, Geometry { frame_stride: 2, ..plain }),
+        (&[24, 40, 3, 3, 3], [3, 40, 37, 61], 2, same),
+    ] {
+        let conv = |t: &[Tensor]| Conv::new(&t[1], &t[2], geometry)?.forward(&t[0], lead);
+        check(&format!("convolution {geometry:?}"), (&[&x, weight, &weight[..1]], 3), &conv, &conv);
+    }
+}
+
+/// Nothing here waits for the GPU before the end: memory that is dropped is taken again by the next upload while it is
+/// still read.
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn uploads_arrive_whole_while_the_device_is_busy() {
+    const UPLOADS: u64 = 12;
+    let gpu = gpu();
+    let large = Tensor::ones((4096, 4096), DType::F32, &gpu).unwrap();
+    let upload = |number: u64| {
+        let types = [DType::F32, DType::BF16, DType::U8, DType::F16, DType::F8E4M3];
+        let mut random = NoiseStream::new(number);
+        let rows = 1000 + 100 * (number as usize % 3);
+        types.map(|of| (random.normal((rows, 777)).unwrap() * 3.0).unwrap().to_dtype(of).unwrap()).to_vec()
+    };
+    let mut ahead = Upload::begin(&gpu, upload(0)).unwrap();
+    let mut seen = Vec::new();
+    for number in 0..UPLOADS {
+        let next = Upload::begin(&gpu, upload(number + 1)).unwrap();
+        let there = ahead.finish().unwrap();
+        for _ in 0..4 {
+            large.matmul(&large).unwrap();
+        }
+        seen.push(there.iter().map(|t| t.copy().unwrap()).collect::<Vec<_>>());
+        ahead = next;
+    }
+    drop(ahead);
+    for (number, seen) in (0..).zip(&seen) {
+        for (found, expected) in seen.iter().zip(upload(number)) {
+            // Converted here: not every GPU converts every type.
+            let found = on_cpu(&found.to_device(&Device::Cpu).unwrap());
+            let same = found.eq(&on_cpu(&expected)).unwrap().min_all().unwrap();
+            assert_eq!(same.to_scalar::<u8>().unwrap(), 1, "{:?} of upload {number}", expected.dtype());
         }
     }
 }

@@ -36,18 +36,15 @@ impl Geometry {
 
 /// A convolution with bias; gradients reach its input, weight and bias.
 pub struct Conv {
-    /// (frames, outputs, inputs * side * side)
+    /// (frames, outputs, inputs * side * side); on a GPU (outputs, inputs, frames, side, side)
     weight: Tensor,
     bias: Tensor,
     kind: Kind,
-    /// Instead of weight and bias here, where they lie on a GPU.
-    #[cfg(feature = "cuda")]
-    on_device: Option<super::cuda::OnDevice>,
 }
 
 /// The sizes of a convolution.
 #[derive(Clone, Copy)]
-pub(super) struct Kind {
+pub(crate) struct Kind {
     pub outputs: usize,
     pub inputs: usize,
     pub frames: usize,
@@ -57,7 +54,7 @@ pub(super) struct Kind {
 
 /// The sizes of one call.
 #[derive(Clone, Copy)]
-pub(super) struct Sizes {
+pub(crate) struct Sizes {
     pub frames_in: usize,
     /// Frames of zeros before the first.
     pub lead: usize,
@@ -85,17 +82,9 @@ impl Conv {
         if side != columns || bias.dims() != [outputs] {
             bail!("convolution of weight {:?} and bias {:?}", weight.dims(), bias.dims());
         }
-        #[cfg(feature = "cuda")]
-        let on_device = super::cuda::OnDevice::new(&weight, bias, geometry)?;
-        let weight = weight.permute((2, 0, 1, 3, 4))?.contiguous()?;
+        let weight = if on_gpu(&weight) { weight } else { weight.permute((2, 0, 1, 3, 4))? }.contiguous()?;
         let kind = Kind { outputs, inputs, frames, side, geometry };
-        Ok(Self {
-            weight,
-            bias: bias.contiguous()?,
-            kind,
-            #[cfg(feature = "cuda")]
-            on_device,
-        })
+        Ok(Self { weight, bias: bias.contiguous()?, kind })
     }
 
     /// The kernel's length in frames.
@@ -109,13 +98,21 @@ impl Conv {
     /// When `x` has other channels, or is smaller than the kernel.
     pub fn forward(&self, x: &Tensor, lead: usize) -> Result<Tensor> {
         let sizes = self.kind.sizes(x, lead)?;
-        #[cfg(feature = "cuda")]
-        if let Some(device) = &self.on_device {
-            return device.forward(x, lead, [sizes.frames_out, sizes.rows, sizes.columns]);
-        }
         let op = Convolve { kind: self.kind, sizes };
+        let x = if on_gpu(&self.weight) { x.to_dtype(self.weight.dtype())? } else { x.clone() };
         x.contiguous()?.apply_op3(&self.weight, &self.bias, op)
     }
+}
+
+/// Whether the kernels for GPUs compute on `t`.
+#[cfg(feature = "cuda")]
+fn on_gpu(t: &Tensor) -> bool {
+    super::cuda::takes(t)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn on_gpu(_: &Tensor) -> bool {
+    false
 }
 
 struct Convolve {
@@ -151,6 +148,20 @@ impl CustomOp3 for Convolve {
         Ok(output(out, (sizes.frames_out, kind.outputs, sizes.rows, sizes.columns)))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &candle_core::CudaStorage,
+        x_layout: &Layout,
+        weight: &candle_core::CudaStorage,
+        weight_layout: &Layout,
+        bias: &candle_core::CudaStorage,
+        bias_layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let operands = [(x, x_layout), (weight, weight_layout), (bias, bias_layout)];
+        super::cuda::convolution(&self.kind, &self.sizes, operands)
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -160,6 +171,10 @@ impl CustomOp3 for Convolve {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let Self { kind, sizes } = *self;
+        #[cfg(feature = "cuda")]
+        if on_gpu(x) {
+            return super::cuda::convolution_gradients(&kind, &sizes, [x, weight, bias], gradient);
+        }
         with_all([x, weight, gradient], |[x_values, w, g]| {
             let found = Gradients { kind, sizes, gradient: g };
             let of_x = x.track_op().then(|| tensor_like(found.of_input(w), x)).transpose()?;

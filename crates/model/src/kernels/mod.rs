@@ -32,6 +32,7 @@ mod slices;
 mod stored;
 #[allow(unsafe_code)] // sets environment variables and the allocator
 mod threads;
+pub mod upload;
 
 pub use attention::attention;
 pub use norm::{layer_norm, rms_norm};

@@ -53,7 +53,8 @@ fn launch_elements(gpu: &dyn Gpu, kernel: &str, count: usize, args: Vec<Arg>) ->
     gpu.launch(&Launch::new(kernel.into(), [x as usize, y as usize], threads as usize, args)?)
 }
 
-#[cfg(all(test, feature = "emulate"))]
+#[cfg(test)]
+#[cfg(feature = "emulate")]
 mod tests {
     use candle_core::{Device, Tensor};
 

@@ -220,7 +220,8 @@ impl Attention {
     }
 }
 
-#[cfg(all(test, feature = "emulate"))]
+#[cfg(test)]
+#[cfg(feature = "emulate")]
 mod tests {
     use candle_core::{D, Tensor};
 

@@ -2,7 +2,7 @@
 
 use candle_core::Result;
 
-use super::call::{Arg, Gpu, Launch, Matrix, Product, Values};
+use super::call::{Arg, Gpu, Launch, Matrix, Product, Scratch, Type, Values};
 use super::pointwise::add_bias;
 use crate::kernels::conv::Geometry;
 
@@ -27,21 +27,65 @@ pub(crate) struct Conv {
     pub unrolled_bytes: usize,
 }
 
+/// Output positions `from..from + count` of one output frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tile {
+    pub frame: usize,
+    pub from: usize,
+    pub count: usize,
+}
+
 impl Conv {
     /// Values that one output looks at.
-    fn reach(&self) -> usize {
+    pub(super) fn reach(&self) -> usize {
         self.inputs * self.taps * self.side * self.side
     }
 
     /// Output positions of a frame.
-    fn positions(&self) -> usize {
+    pub(super) fn positions(&self) -> usize {
         self.size_out[1] * self.size_out[2]
     }
 
     /// Whether each frame is its own unrolling.
-    fn is_pointwise(&self) -> bool {
+    pub(super) fn is_pointwise(&self) -> bool {
         let plain = Geometry { frame_stride: self.geometry.frame_stride, ..Geometry::same(1) };
         self.taps == 1 && self.side == 1 && self.lead == 0 && self.geometry == plain
+    }
+
+    /// Most positions of a tile whose unrolled values are of type `of`.
+    fn tile(&self, of: Type) -> usize {
+        (self.unrolled_bytes / (self.reach() * of.size())).clamp(1, self.positions().max(1))
+    }
+
+    pub(super) fn tiles(&self, of: Type) -> impl Iterator<Item = Tile> + use<> {
+        let (positions, tile) = (self.positions(), self.tile(of));
+        let of_frame = move |frame| {
+            let starts = (0..positions).step_by(tile);
+            starts.map(move |from| Tile { frame, from, count: tile.min(positions - from) })
+        };
+        (0..self.size_out[0]).flat_map(of_frame)
+    }
+
+    /// Memory for the unrolled values of one tile.
+    pub(super) fn tile_scratch(&self, gpu: &dyn Gpu, of: Type) -> Result<Scratch> {
+        gpu.scratch(self.reach() * self.tile(of), of)
+    }
+
+    /// The input frame under the first tap of output frame `frame`; negative among the zeros before the first.
+    pub(super) fn first_read(&self, frame: usize) -> i32 {
+        (frame * self.geometry.frame_stride) as i32 - self.lead as i32
+    }
+
+    /// The tile's values of `out`, or of its gradient: (outputs, positions).
+    pub(super) fn outputs_of(&self, out: Values, tile: &Tile) -> Matrix {
+        let positions = self.positions();
+        Matrix::new(out.from(tile.frame * self.outputs * positions + tile.from), positions)
+    }
+
+    /// Frames of `x`, of a convolution whose frames are their own unrolling, as the output's frames read them.
+    pub(super) fn frames_read(&self, x: Values) -> Matrix {
+        let positions = self.positions();
+        Matrix::new(x, positions).batched(self.geometry.frame_stride * self.inputs * positions)
     }
 
     /// Writes (frames, outputs, rows, columns).
@@ -58,59 +102,45 @@ impl Conv {
     fn pointwise(&self, gpu: &dyn Gpu, x: Values, weight: Values, out: Values) -> Result<()> {
         let positions = self.positions();
         let size = [self.outputs, positions, self.inputs];
-        let x = Matrix::new(x, positions).batched(self.geometry.frame_stride * self.inputs * positions);
         let out = Matrix::new(out, positions).batched(self.outputs * positions);
-        let product = Product::new(size, Matrix::new(weight, self.inputs), x, out);
+        let product = Product::new(size, Matrix::new(weight, self.inputs), self.frames_read(x), out);
         gpu.multiply(&Product { batch: self.size_out[0], ..product })
     }
 
     fn unrolled(&self, gpu: &dyn Gpu, x: Values, weight: Values, out: Values) -> Result<()> {
-        let (reach, positions) = (self.reach(), self.positions());
-        let tile = (self.unrolled_bytes / (reach * x.of.size())).clamp(1, positions.max(1));
-        let scratch = gpu.scratch(reach * tile, x.of)?;
-        for frame in 0..self.size_out[0] {
-            let out = out.from(frame * self.outputs * positions);
-            for from in (0..positions).step_by(tile) {
-                let count = tile.min(positions - from);
-                self.unroll(gpu, x, scratch.values, frame, from, count)?;
-                let size = [self.outputs, count, reach];
-                let (a, b) = (Matrix::new(weight, reach), Matrix::new(scratch.values, count));
-                gpu.multiply(&Product::new(size, a, b, Matrix::new(out.from(from), positions)))?;
-            }
+        let reach = self.reach();
+        let scratch = self.tile_scratch(gpu, x.of)?;
+        for tile in self.tiles(x.of) {
+            self.unroll(gpu, x, scratch.values, &tile)?;
+            let size = [self.outputs, tile.count, reach];
+            let (a, b) = (Matrix::new(weight, reach), Matrix::new(scratch.values, tile.count));
+            gpu.multiply(&Product::new(size, a, b, self.outputs_of(out, &tile)))?;
         }
         Ok(())
     }
 
-    fn unroll(
-        &self,
-        gpu: &dyn Gpu,
-        x: Values,
-        out: Values,
-        frame: usize,
-        from: usize,
-        count: usize,
-    ) -> Result<()> {
+    /// Writes what the tile reads of `x`, (reach, count), to `out`.
+    pub(super) fn unroll(&self, gpu: &dyn Gpu, x: Values, out: Values, tile: &Tile) -> Result<()> {
         let g = &self.geometry;
         let [frames, rows, columns] = self.size_in;
-        let first = (frame * g.frame_stride) as i32 - self.lead as i32;
         let args = vec![
             x.into(),
             out.into(),
             Arg::int(self.inputs)?,
             Arg::int(self.taps)?,
             Arg::int(self.side)?,
-            first.into(),
+            self.first_read(tile.frame).into(),
             Arg::int(frames)?,
             Arg::int(rows)?,
             Arg::int(columns)?,
             Arg::int(self.size_out[2])?,
-            Arg::long(from),
-            Arg::long(count),
+            Arg::long(tile.from),
+            Arg::long(tile.count),
             Arg::int(g.before)?,
             Arg::int(g.stride)?,
             i32::from(g.doubled).into(),
         ];
-        gpu.launch(&Launch::columns("unroll", x.of, [count, self.reach()], args)?)
+        gpu.launch(&Launch::columns("unroll", x.of, [tile.count, self.reach()], args)?)
     }
 }
 
@@ -129,51 +159,85 @@ pub(crate) fn channel_norm(
     gpu.launch(&Launch::columns("channel_norm", x.of, [pixels, frames], args)?)
 }
 
-#[cfg(all(test, feature = "emulate"))]
+/// Convolutions for the tests, forward and backward.
+#[cfg(test)]
+#[cfg(feature = "emulate")]
+pub(super) mod cases {
+    use super::{Conv, Geometry, UNROLLED_BYTES};
+
+    /// Weight (outputs, inputs, taps, side, side), input (frames, inputs, rows, columns).
+    #[derive(Clone, Copy, Debug)]
+    pub struct Case {
+        pub weight: [usize; 5],
+        pub x: [usize; 4],
+        pub lead: usize,
+        pub geometry: Geometry,
+    }
+
+    impl Case {
+        /// Giving frames, outputs, rows and columns `out`.
+        pub fn conv(&self, out: [usize; 4], unrolled_bytes: usize) -> Conv {
+            let [outputs, inputs, taps, side, _] = self.weight;
+            let ([frames_in, _, rows_in, columns_in], [frames, _, rows, columns]) = (self.x, out);
+            let (size_in, size_out) = ([frames_in, rows_in, columns_in], [frames, rows, columns]);
+            let Self { geometry, lead, .. } = *self;
+            Conv { outputs, inputs, taps, side, geometry, size_in, lead, size_out, unrolled_bytes }
+        }
+
+        fn reach(&self) -> usize {
+            self.weight[1..].iter().product()
+        }
+    }
+
+    /// Every geometry, each with the bytes of a tile: whole frames, then tiles of 5 positions of 4 bytes.
+    pub fn all() -> impl Iterator<Item = (Case, usize)> {
+        let case = |weight, x, lead, geometry| Case { weight, x, lead, geometry };
+        let (same, plain) = (Geometry::same(3), Geometry::same(1));
+        let cases = [
+            case([5, 3, 3, 3, 3], [2, 3, 4, 7], 2, same),
+            case([5, 3, 3, 3, 3], [4, 3, 1, 1], 0, same),
+            case([2, 3, 1, 1, 1], [2, 3, 4, 7], 0, plain),
+            case([4, 3, 1, 3, 3], [3, 3, 5, 6], 0, Geometry { doubled: true, ..same }),
+            case([4, 3, 1, 3, 3], [2, 3, 6, 8], 0, Geometry { before: 0, stride: 2, ..same }),
+            case([4, 3, 3, 1, 1], [5, 3, 3, 5], 0, Geometry { frame_stride: 2, ..plain }),
+            case([4, 3, 3, 1, 1], [1, 3, 3, 5], 2, plain),
+            // Frames, rows and columns that nothing reads.
+            case([2, 3, 1, 1, 1], [4, 3, 4, 7], 0, Geometry { frame_stride: 2, ..plain }),
+            case([4, 3, 1, 1, 1], [2, 3, 6, 8], 0, Geometry { stride: 3, ..plain }),
+            case([4, 3, 2, 3, 3], [3, 3, 5, 6], 1, Geometry { doubled: true, stride: 2, ..same }),
+        ];
+        let tiles = |case: Case| [(case, UNROLLED_BYTES), (case, 4 * case.reach() * 5)];
+        // More than a block of threads; tiles that end within a row.
+        let large = case([2, 3, 1, 3, 3], [1, 3, 15, 21], 0, Geometry { doubled: true, ..same });
+        cases.into_iter().flat_map(tiles).chain([(large, 4 * large.reach() * 700)])
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "emulate")]
 mod tests {
     use candle_core::Tensor;
 
-    use super::super::call::Type;
     use super::super::emulated::{Buffer, close, in_every_way, random};
     use super::*;
     use crate::kernels::{channel_norm as on_cpu, conv};
 
-    fn check(weight: [usize; 5], x: [usize; 4], lead: usize, geometry: Geometry, unrolled_bytes: usize) {
-        in_every_way(|gpu, of| {
-            let [outputs, inputs, taps, side, _] = weight;
-            let (w, b) = (random(1, &weight, of), random(2, &[outputs], of));
-            let x = random(3, &x, of);
-            let expected = conv::Conv::new(&w, &b, geometry).unwrap().forward(&x, lead).unwrap();
-            let (frames, _, rows, columns) = expected.dims4().unwrap();
-            let (frames_in, _, rows_in, columns_in) = x.dims4().unwrap();
-            let (size_in, size_out) = ([frames_in, rows_in, columns_in], [frames, rows, columns]);
-            let conv =
-                Conv { outputs, inputs, taps, side, geometry, size_in, lead, size_out, unrolled_bytes };
-            let out = Buffer::undefined(expected.dims(), of);
-            let [x, w, b] = [&x, &w, &b].map(|t| Buffer::of(t, of));
-            conv.forward(gpu, x.values(), w.values(), b.values(), out.values()).unwrap();
-            close(&format!("{weight:?} {geometry:?}"), &out, &expected, of);
-        });
-    }
-
     #[test]
-    fn equals_the_cpus_in_every_geometry() {
-        let all = UNROLLED_BYTES;
-        check([5, 3, 3, 3, 3], [2, 3, 4, 7], 2, Geometry::same(3), all);
-        check([5, 3, 3, 3, 3], [4, 3, 1, 1], 0, Geometry::same(3), all);
-        check([2, 3, 1, 1, 1], [2, 3, 4, 7], 0, Geometry::same(1), all);
-        check([4, 3, 1, 3, 3], [3, 3, 5, 6], 0, Geometry { doubled: true, ..Geometry::same(3) }, all);
-        let halved = Geometry { before: 0, stride: 2, ..Geometry::same(3) };
-        check([4, 3, 1, 3, 3], [2, 3, 6, 8], 0, halved, all);
-        let every_other = Geometry { frame_stride: 2, ..Geometry::same(1) };
-        check([4, 3, 3, 1, 1], [5, 3, 3, 5], 0, every_other, all);
-        check([4, 3, 3, 1, 1], [1, 3, 3, 5], 2, Geometry::same(1), all);
-    }
-
-    #[test]
-    fn tiles_join_without_a_seam() {
-        // Tiles of 5 (f32) and 10 (bf16) of 28 positions.
-        check([5, 3, 3, 3, 3], [2, 3, 4, 7], 2, Geometry::same(3), 4 * 81 * 5);
+    fn equals_the_cpus_in_every_geometry_whole_and_in_tiles() {
+        for (case, tile_bytes) in cases::all() {
+            in_every_way(|gpu, of| {
+                let (w, b) = (random(1, &case.weight, of), random(2, &case.weight[..1], of));
+                let x = random(3, &case.x, of);
+                let on_cpu = conv::Conv::new(&w, &b, case.geometry).unwrap();
+                let expected = on_cpu.forward(&x, case.lead).unwrap();
+                let (frames, outputs, rows, columns) = expected.dims4().unwrap();
+                let conv = case.conv([frames, outputs, rows, columns], tile_bytes);
+                let out = Buffer::undefined(expected.dims(), of);
+                let [x, w, b] = [&x, &w, &b].map(|t| Buffer::of(t, of));
+                conv.forward(gpu, x.values(), w.values(), b.values(), out.values()).unwrap();
+                close(&format!("{case:?}"), &out, &expected, of);
+            });
+        }
     }
 
     #[test]

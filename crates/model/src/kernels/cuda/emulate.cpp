@@ -117,8 +117,8 @@ static const Kernel kernels[] = {
     BOTH(layer_norm) BOTH(rms_norm) BOTH(layer_norm_input_gradient) BOTH(rms_norm_input_gradient)
     BOTH(layer_norm_moments) BOTH(rms_norm_moments) BOTH(norm_gain_gradient) BOTH(gelu) BOTH(gelu_gradient)
     BOTH(gated) BOTH(gate_gradient) BOTH(add_bias) BOTH(narrow) BOTH(rope) BOTH(softmax) BOTH(attention_delta)
-    BOTH(softmax_gradient) BOTH(unroll) BOTH(channel_norm)
-    ONE(sum_of_squares) ONE(clip_factor) ONE(adam_moments) ONE(adam_step)
+    BOTH(softmax_gradient) BOTH(unroll) BOTH(channel_norm) BOTH(channel_sums) BOTH(clear)
+    ONE(fold) ONE(sum_of_squares) ONE(clip_factor) ONE(adam_moments) ONE(adam_step)
 };
 
 // As cuLaunchKernel takes it: `args` points to each argument. Says whether there is such a kernel.

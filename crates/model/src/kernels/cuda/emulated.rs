@@ -71,9 +71,8 @@ impl Gpu for Emulated {
 
     /// Filled with NaN, so that what is read before it is written shows.
     fn scratch(&self, count: usize, of: Type) -> Result<Scratch> {
-        let mut memory = vec![u32::MAX; (count * of.size()).div_ceil(4)];
-        let values = Values { address: memory.as_mut_ptr() as u64, of };
-        Ok(Scratch { values, _memory: Box::new(memory) })
+        let buffer = Buffer::undefined(&[count], of);
+        Ok(Scratch { values: buffer.values(), _memory: Box::new(buffer) })
     }
 }
 
@@ -132,7 +131,12 @@ fn write(values: Values, i: usize, value: f32) {
     }
 }
 
-/// A buffer of the emulated device.
+/// NaN in both types: what undefined memory holds.
+const UNDEFINED: u32 = u32::MAX;
+/// Words before and after a buffer's values that must stay undefined.
+const GUARD: usize = 64;
+
+/// A buffer of the emulated device. When it is dropped, nothing may have been written beside it.
 pub struct Buffer {
     memory: Vec<Cell<u32>>,
     of: Type,
@@ -151,17 +155,36 @@ impl Buffer {
     /// Holding NaN.
     pub fn undefined(shape: &[usize], of: Type) -> Self {
         let count = shape.iter().product::<usize>();
-        Self { memory: vec![Cell::new(u32::MAX); (count * of.size()).div_ceil(4)], of, shape: shape.to_vec() }
+        let words = (count * of.size()).div_ceil(4) + 2 * GUARD;
+        Self { memory: vec![Cell::new(UNDEFINED); words], of, shape: shape.to_vec() }
     }
 
     pub fn values(&self) -> Values {
-        Values { address: self.memory.as_ptr() as u64, of: self.of }
+        Values { address: self.memory[GUARD..].as_ptr() as u64, of: self.of }
+    }
+
+    /// Whether nothing was written before or after the values.
+    fn is_whole(&self) -> bool {
+        let count = self.shape.iter().product::<usize>();
+        let (before, rest) = self.memory.split_at(GUARD);
+        let (_, after) = rest.split_at(count * self.of.size() / 4);
+        // An odd number of values of two bytes leaves half a word.
+        let half = if (count * self.of.size()).is_multiple_of(4) { 0 } else { 0xffff };
+        let of_values = |i: usize| if i == 0 { half } else { 0 };
+        before.iter().all(|word| word.get() == UNDEFINED)
+            && after.iter().enumerate().all(|(i, word)| word.get() | of_values(i) == UNDEFINED)
     }
 
     pub fn tensor(&self) -> Tensor {
         let count = self.shape.iter().product::<usize>();
         let values: Vec<f32> = (0..count).map(|i| read(self.values(), i)).collect();
         Tensor::from_vec(values, self.shape.as_slice(), &Device::Cpu).unwrap()
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        assert!(self.is_whole() || std::thread::panicking(), "written beside {:?} {:?}", self.shape, self.of);
     }
 }
 

@@ -128,7 +128,8 @@ impl Adapted {
     }
 }
 
-#[cfg(all(test, feature = "emulate"))]
+#[cfg(test)]
+#[cfg(feature = "emulate")]
 mod tests {
     use candle_core::Tensor;
 

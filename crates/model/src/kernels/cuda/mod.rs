@@ -9,7 +9,11 @@ pub(crate) mod adam;
 pub(crate) mod attention;
 pub(crate) mod call;
 pub(crate) mod conv;
-#[cfg(all(test, feature = "emulate"))]
+mod conv_backward;
+#[cfg(feature = "cuda")]
+mod copies;
+#[cfg(test)]
+#[cfg(feature = "emulate")]
 mod emulated;
 pub(crate) mod linear;
 #[cfg(feature = "cuda")]
@@ -24,9 +28,11 @@ pub(crate) mod pointwise;
 mod stream;
 
 #[cfg(feature = "cuda")]
+pub(crate) use copies::Copies;
+#[cfg(feature = "cuda")]
 pub(crate) use open::open;
 #[cfg(feature = "cuda")]
 pub(crate) use ops::{
-    OnDevice, adapted_linear, attention, channel_norm, clip, frozen_linear, gated_add, gelu_tanh, layer_norm,
-    rms_norm, rope, take_step, takes, takes_pair, update_moments,
+    adapted_linear, attention, channel_norm, clip, convolution, convolution_gradients, frozen_linear,
+    gated_add, gelu_tanh, layer_norm, rms_norm, rope, take_step, takes, takes_pair, update_moments,
 };

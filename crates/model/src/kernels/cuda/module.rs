@@ -51,7 +51,7 @@ mod tests {
             let assembly = compile(architecture).unwrap();
             let (major, minor) = architecture;
             assert!(assembly.contains(&format!(".target sm_{major}{minor}")));
-            for kernel in ["layer_norm_bf16", "softmax_gradient_f32", "unroll_bf16", "adam_step"] {
+            for kernel in ["layer_norm_bf16", "softmax_gradient_f32", "unroll_bf16", "fold", "adam_step"] {
                 assert!(assembly.contains(&format!(".entry {kernel}(")), "no kernel {kernel}");
             }
         }

@@ -83,7 +83,8 @@ impl Norm {
     }
 }
 
-#[cfg(all(test, feature = "emulate"))]
+#[cfg(test)]
+#[cfg(feature = "emulate")]
 mod tests {
     use super::super::emulated::{Buffer, close, in_every_way, random};
     use super::*;

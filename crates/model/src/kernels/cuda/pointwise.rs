@@ -96,7 +96,13 @@ pub(crate) fn narrow(gpu: &dyn Gpu, x: Values, out: Values, count: usize) -> Res
     gpu.launch(&Launch::elements("narrow", out.of, count, vec![x.into(), out.into(), Arg::long(count)])?)
 }
 
-#[cfg(all(test, feature = "emulate"))]
+/// Makes `count` values zero.
+pub(crate) fn clear(gpu: &dyn Gpu, x: Values, count: usize) -> Result<()> {
+    gpu.launch(&Launch::elements("clear", x.of, count, vec![x.into(), Arg::long(count)])?)
+}
+
+#[cfg(test)]
+#[cfg(feature = "emulate")]
 mod tests {
     use candle_core::Tensor;
 

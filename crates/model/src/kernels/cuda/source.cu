@@ -189,6 +189,11 @@ __device__ void add_bias(T* y, const T* bias, i64 count, i64 inner, int size) {
 }
 
 template <class T>
+__device__ void clear(T* x, i64 count) {
+    FOR_EACH(i, count) store(x, i, 0.0f);
+}
+
+template <class T>
 __device__ void narrow(const float* x, T* out, i64 count) {
     FOR_EACH(i, count) store(out, i, x[i]);
 }
@@ -276,6 +281,54 @@ __device__ void unroll(
         i64 at = inside ? static_cast<i64>(at_row >> shift) * columns + (at_column >> shift) : 0;
         store(out, line * positions + i, inside ? load(plane, at) : 0.0f);
     }
+}
+
+// Adds what one output frame asks of the input's frames under its taps to sums (frames, inputs, rows, columns): the values
+// of unrolled (inputs taps side side, positions) go back to where `unroll` read them. For the `pixels` input positions of
+// each frame from row `first_row` on, which are all that the output positions read. A thread an input position, which
+// looks for its readers; so that no two write the same sum. blockIdx.y is the channel and tap.
+extern "C" __global__ void fold(
+    const float* unrolled, float* sums, int inputs, int taps, int side, int frame, int frames, int rows, int columns,
+    int out_columns, i64 from, i64 positions, int before, int stride, int shift, int first_row, i64 pixels) {
+    int tap = blockIdx.y % taps, channel = blockIdx.y / taps, area = side * side;
+    int t = frame + tap;
+    if (t < 0 || t >= frames) return;
+    float* plane = sums + (static_cast<i64>(t) * inputs + channel) * rows * columns;
+    const float* lines = unrolled + static_cast<i64>(blockIdx.y) * area * positions;
+    FOR_EACH(i, pixels) {
+        int row = first_row + static_cast<int>(i / columns), column = static_cast<int>(i % columns);
+        float sum = 0.0f;
+        for (int y = row << shift; y < (row + 1) << shift; y++) {
+            for (int dy = 0; dy < side; dy++) {
+                int out_row = (y + before - dy) / stride;
+                // Rows outside the output are outside its positions.
+                if (out_row * stride != y + before - dy) continue;
+                for (int x = column << shift; x < (column + 1) << shift; x++) {
+                    for (int dx = 0; dx < side; dx++) {
+                        int out_column = (x + before - dx) / stride;
+                        if (x + before < dx || out_column * stride != x + before - dx || out_column >= out_columns)
+                            continue;
+                        i64 at = static_cast<i64>(out_row) * out_columns + out_column - from;
+                        if (at >= 0 && at < positions) sum += lines[(dy * side + dx) * positions + at];
+                    }
+                }
+            }
+        }
+        plane[static_cast<i64>(row) * columns + column] += sum;
+    }
+}
+
+// Sums of each channel of x (frames, channels, positions). A block a channel.
+template <class T>
+__device__ void channel_sums(const T* x, T* out, int frames, int channels, i64 positions) {
+    i64 channel = blockIdx.x;
+    float sum = 0.0f;
+    for (int frame = 0; frame < frames; frame++) {
+        i64 start = (static_cast<i64>(frame) * channels + channel) * positions;
+        for (i64 i = threadIdx.x; i < positions; i += blockDim.x) sum += load(x, start + i);
+    }
+    sum = sum_of_block(sum);
+    if (threadIdx.x == 0) store(out, channel, sum);
 }
 
 // x / max(|x|, 1e-12) sqrt(channels) gain over the channels of each pixel of x (frames, channels, pixels), then perhaps
@@ -388,6 +441,7 @@ extern "C" __global__ void adam_step(
         add_bias(y, bias, count, inner, size);                                                                        \
     }                                                                                                                 \
     extern "C" __global__ void narrow_##NAME(const float* x, T* out, i64 count) { narrow(x, out, count); }            \
+    extern "C" __global__ void clear_##NAME(T* x, i64 count) { clear(x, count); }                                     \
     extern "C" __global__ void rope_##NAME(                                                                           \
         const T* x, const float* cosines, const float* sines, T* out, i64 count, int tokens, int heads, int pairs,    \
         float direction) {                                                                                            \
@@ -413,6 +467,10 @@ extern "C" __global__ void adam_step(
         unroll(                                                                                                       \
             x, out, inputs, taps, side, frame, frames, rows, columns, out_columns, from, positions, before, stride,   \
             shift);                                                                                                   \
+    }                                                                                                                 \
+    extern "C" __global__ void channel_sums_##NAME(                                                                   \
+        const T* x, T* out, int frames, int channels, i64 positions) {                                                \
+        channel_sums(x, out, frames, channels, positions);                                                            \
     }                                                                                                                 \
     extern "C" __global__ void channel_norm_##NAME(                                                                   \
         const T* x, const float* gain, T* out, int channels, i64 pixels, int activate) {                              \

@@ -16,7 +16,7 @@ use candle_core::{CudaStorage, DType, Device, Layout, Result, Shape, Storage, Te
 
 pub(crate) use adam::{clip, take_step, update_moments};
 pub(crate) use attention::attention;
-pub(crate) use conv::{OnDevice, channel_norm};
+pub(crate) use conv::{channel_norm, convolution, convolution_gradients};
 pub(crate) use linear::{adapted_linear, frozen_linear, takes_pair};
 pub(crate) use norm::{layer_norm, rms_norm};
 pub(crate) use pointwise::{gated_add, gelu_tanh, rope};

@@ -24,6 +24,7 @@ pub mod frozen;
 mod matrix;
 mod norm;
 mod pointwise;
+pub(crate) mod pull;
 pub mod reference;
 mod rotate;
 mod rows;
@@ -32,6 +33,7 @@ mod slices;
 mod stored;
 #[allow(unsafe_code)] // sets environment variables and the allocator
 mod threads;
+pub(crate) mod upload;
 
 pub use attention::attention;
 pub use norm::{layer_norm, rms_norm};

@@ -16,6 +16,7 @@ mod scales;
 mod scope;
 mod slot;
 mod stored;
+mod streamed;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -32,6 +33,7 @@ use scales::{Placed, Scales};
 pub(crate) use scope::Scope;
 use slot::Slot;
 pub use stored::Stored;
+pub use streamed::Streamed;
 
 /// The tensors of one network, read from disk when asked for.
 #[derive(Clone)]

@@ -164,11 +164,7 @@ impl Raw {
     }
 
     /// The same, each number made narrower by `narrow`; the wide ones are kept for a share at a time.
-    fn decode_all<T: Copy + Default + Send>(
-        &self,
-        count: usize,
-        narrow: impl Fn(f32) -> T + Sync,
-    ) -> Vec<T> {
+    fn decode_all<T: Copy + Default + Send>(&self, count: usize, narrow: impl Fn(f32) -> T + Sync) -> Vec<T> {
         let mut values = vec![T::default(); count];
         let decode = |wide: &mut Vec<f32>, (share, into): (usize, &mut [T])| {
             wide.resize(into.len(), 0.0);

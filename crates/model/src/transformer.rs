@@ -68,29 +68,35 @@ impl WanTransformer {
         })
     }
 
-    /// Builds the network from a folder that holds `config.json` and safetensors.
+    /// Builds the network from a folder of weights or one file of them. Its sizes are told by the `config.json` in the
+    /// folder or beside the file, where there is none by the tensors.
     ///
     /// # Errors
     /// As [`WanTransformer::load`], and when the files cannot be read.
-    pub fn open(folder: &Path) -> Loaded<Self> {
-        Self::open_on(folder, &Placement::default())
+    pub fn open(path: &Path) -> Loaded<Self> {
+        Self::open_on(path, &Placement::default())
     }
 
     /// [`WanTransformer::open`], placed elsewhere.
     ///
     /// # Errors
     /// As there, and when the device has no room.
-    pub fn open_on(folder: &Path, placement: &Placement) -> Loaded<Self> {
-        Self::open_with(folder, placement, &Memory::default())
+    pub fn open_on(path: &Path, placement: &Placement) -> Loaded<Self> {
+        Self::open_with(path, placement, &Memory::default())
     }
 
     /// [`WanTransformer::open_on`], using memory in another way.
     ///
     /// # Errors
     /// As there.
-    pub fn open_with(folder: &Path, placement: &Placement, memory: &Memory) -> Loaded<Self> {
-        let weights = Weights::open(folder)?.placed(placement);
-        Self::load_with(&weights, TransformerConfig::read(folder)?, memory)
+    pub fn open_with(path: &Path, placement: &Placement, memory: &Memory) -> Loaded<Self> {
+        let weights = Weights::open(path)?.placed(placement);
+        let folder = if path.is_dir() { Some(path) } else { path.parent() };
+        let config = match folder.map(|folder| folder.join("config.json")).filter(|file| file.is_file()) {
+            Some(file) => TransformerConfig::read(&file)?,
+            None => TransformerConfig::detect(&weights)?,
+        };
+        Self::load_with(&weights, config, memory)
     }
 
     /// The sizes of the network.

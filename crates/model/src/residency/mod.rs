@@ -3,6 +3,7 @@
 mod coming;
 
 use candle_core::Result;
+use serde::{Deserialize, Serialize};
 
 use crate::block::Block;
 use crate::config::TransformerConfig;
@@ -11,7 +12,8 @@ use crate::weights::Scope;
 use coming::Coming;
 
 /// Where the weights of a transformer's blocks are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Residency {
     /// In memory, on the device that computes.
     #[default]
@@ -23,7 +25,7 @@ pub enum Residency {
 }
 
 /// How a transformer uses memory; it computes the same in every way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
     /// Where the blocks' weights are.
     pub residency: Residency,

@@ -12,9 +12,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::cases::{Case, Run};
+use crate::streamed;
 
 type Build = fn(&Network) -> Result<Run>;
 
+const KEPT: Memory = Memory { residency: Residency::Resident, recompute: false };
 const RECOMPUTED: Memory = Memory { residency: Residency::Resident, recompute: true };
 
 /// A transformer and its VAE at the size of one clip.
@@ -57,13 +59,18 @@ impl<C: DeserializeOwned + Clone> Described<C> {
 }
 
 impl Network {
-    /// `NAME/transformer-forward`, `NAME/lora-train-step`, `NAME/lora-train-step-recomputed`, `NAME/vae-encode` and
+    /// `NAME/transformer-forward`, `NAME/lora-train-step`, the same `-recomputed` and `-streamed`, `NAME/vae-encode` and
     /// `NAME/vae-decode`, or those that it asks for.
     pub fn cases(self) -> Vec<Case> {
-        let builds: [(&str, Build); 5] = [
+        let builds: [(&str, Build); 6] = [
             ("transformer-forward", Self::transformer_forward),
-            ("lora-train-step", |network| network.lora_train_step(Memory::default())),
-            ("lora-train-step-recomputed", |network| network.lora_train_step(RECOMPUTED)),
+            ("lora-train-step", |network| network.lora_train_step(network.load_transformer(KEPT)?)),
+            ("lora-train-step-recomputed", |network| {
+                network.lora_train_step(network.load_transformer(RECOMPUTED)?)
+            }),
+            ("lora-train-step-streamed", |network| {
+                network.lora_train_step(streamed::transformer(&network.transformer.config()?)?)
+            }),
             ("vae-encode", Self::vae_encode),
             ("vae-decode", Self::vae_decode),
         ];
@@ -77,7 +84,7 @@ impl Network {
     }
 
     fn transformer_forward(&self) -> Result<Run> {
-        let (model, input) = (self.load_transformer(Memory::default())?, self.input()?);
+        let (model, input) = (self.load_transformer(KEPT)?, self.input()?);
         let x = Tensor::cat(&[&input.latents, &input.condition], 1)?;
         let t = Tensor::new(&[500f32], &Device::Cpu)?;
         Ok(Box::new(move || {
@@ -87,8 +94,8 @@ impl Network {
     }
 
     /// Forward, loss, backward, clipping and AdamW, by the very loop that the engine runs.
-    fn lora_train_step(&self, memory: Memory) -> Result<Run> {
-        let (mut model, input) = (self.load_transformer(memory)?, self.input()?);
+    fn lora_train_step(&self, mut model: WanTransformer) -> Result<Run> {
+        let input = self.input()?;
         let mut recipe = Recipe::default();
         let adapter = Adapter::create(&mut model, &recipe.adapter, 1)?;
         let mut state = TrainState::new(&adapter, &recipe)?;

@@ -112,6 +112,11 @@ impl Weights {
         Self { source: "random numbers".into(), slots, metadata, made_up: Some(seed), placement }
     }
 
+    /// The same tensors, and whatever else is asked for made up as by [`Weights::random`].
+    pub fn or_random(self, seed: u64) -> Self {
+        Self { made_up: Some(seed), ..self }
+    }
+
     /// The same tensors, to be put elsewhere when read.
     pub fn placed(self, placement: &Placement) -> Self {
         Self { placement: placement.clone(), ..self }

@@ -118,7 +118,8 @@ impl WanTransformer {
     ///   frame one after the other, along the tokens or along the batch
     ///
     /// Gives (B, out_channels, F, h, w). `x`, text and image lie on the network's device and are brought to its type; the
-    /// result is of the type of `x`. Gradients reach `x` and every low-rank pair.
+    /// result is of the type of `x`. Gradients reach `x` and every low-rank pair; what is kept for them keeps streamed
+    /// blocks too, so train with [`WanTransformer::gradients`] and sample with [`WanTransformer::forward_cached`].
     ///
     /// # Errors
     /// When shapes do not fit, or an image is missing or unwanted.

@@ -34,7 +34,8 @@ def network_cases(network):
 
         return getattr(peer_networks, what)(network)
 
-    steps = ["transformer-forward", "lora-train-step", "vae-encode", "vae-decode"]
+    every = ["transformer-forward", "lora-train-step", "lora-train-step-recomputed", "vae-encode", "vae-decode"]
+    steps = [step for step in every if step in network.get("steps", every)]
     return {f"{network['name']}/{step}": lambda step=step: build(step.replace("-", "_")) for step in steps}
 
 

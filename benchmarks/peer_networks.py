@@ -27,11 +27,18 @@ def transformer_forward(network):
     return run
 
 
-def lora_train_step(network):
+def lora_train_step_recomputed(network):
+    return lora_train_step(network, recompute=True)
+
+
+def lora_train_step(network, recompute=False):
     model, data = load(WanTransformer3DModel, network["transformer"]).train(), inputs(network)
     model.requires_grad_(False)
     model.add_adapter(LoraConfig(r=16, lora_alpha=16, target_modules=TARGETS))
     adapter = [p for p in model.parameters() if p.requires_grad]
+    if recompute:
+        model.enable_gradient_checkpointing()
+        assert model.is_gradient_checkpointing
     assert len(adapter) == 20 * len(model.blocks), f"{len(adapter)} tensors are trained"
     optimiser = torch.optim.AdamW(adapter, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     latents, condition = data["latents"], data["condition"]

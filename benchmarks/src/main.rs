@@ -4,6 +4,7 @@
 mod cases;
 mod kernels;
 mod networks;
+mod streamed;
 mod usage;
 mod worker;
 

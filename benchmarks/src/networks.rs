@@ -7,13 +7,17 @@ use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use lora_edit_adapt::{Adapter, Recipe, TrainInput, TrainState, train};
 use lora_edit_model::flow::NoiseStream;
-use lora_edit_model::{TransformerConfig, VaeConfig, WanTransformer, WanVae, Weights};
+use lora_edit_model::{Memory, Residency, TransformerConfig, VaeConfig, WanTransformer, WanVae, Weights};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::cases::{Case, Run};
+use crate::streamed;
 
 type Build = fn(&Network) -> Result<Run>;
+
+const KEPT: Memory = Memory { residency: Residency::Resident, recompute: false };
+const RECOMPUTED: Memory = Memory { residency: Residency::Resident, recompute: true };
 
 /// A transformer and its VAE at the size of one clip.
 #[derive(Clone, Deserialize)]
@@ -28,6 +32,9 @@ pub struct Network {
     /// CLIP tokens, where the transformer takes them.
     #[serde(default)]
     image_tokens: usize,
+    /// What is measured of it; everything where nothing is said.
+    #[serde(default)]
+    steps: Vec<String>,
 }
 
 /// A configuration, or the path of one in the repository.
@@ -52,11 +59,18 @@ impl<C: DeserializeOwned + Clone> Described<C> {
 }
 
 impl Network {
-    /// `NAME/transformer-forward`, `NAME/lora-train-step`, `NAME/vae-encode` and `NAME/vae-decode`.
+    /// `NAME/transformer-forward`, `NAME/lora-train-step`, the same `-recomputed` and `-streamed`, `NAME/vae-encode` and
+    /// `NAME/vae-decode`, or those that it asks for.
     pub fn cases(self) -> Vec<Case> {
-        let builds: [(&str, Build); 4] = [
+        let builds: [(&str, Build); 6] = [
             ("transformer-forward", Self::transformer_forward),
-            ("lora-train-step", Self::lora_train_step),
+            ("lora-train-step", |network| network.lora_train_step(network.load_transformer(KEPT)?)),
+            ("lora-train-step-recomputed", |network| {
+                network.lora_train_step(network.load_transformer(RECOMPUTED)?)
+            }),
+            ("lora-train-step-streamed", |network| {
+                network.lora_train_step(streamed::transformer(&network.transformer.config()?)?)
+            }),
             ("vae-encode", Self::vae_encode),
             ("vae-decode", Self::vae_decode),
         ];
@@ -64,11 +78,13 @@ impl Network {
             let network = self.clone();
             Case::new(format!("{}/{what}", self.name), move || build(&network))
         };
-        builds.into_iter().map(case).collect()
+        let asked =
+            |(what, _): &(&str, Build)| self.steps.is_empty() || self.steps.iter().any(|step| step == what);
+        builds.into_iter().filter(asked).map(case).collect()
     }
 
     fn transformer_forward(&self) -> Result<Run> {
-        let (model, input) = (self.load_transformer()?, self.input()?);
+        let (model, input) = (self.load_transformer(KEPT)?, self.input()?);
         let x = Tensor::cat(&[&input.latents, &input.condition], 1)?;
         let t = Tensor::new(&[500f32], &Device::Cpu)?;
         Ok(Box::new(move || {
@@ -78,8 +94,8 @@ impl Network {
     }
 
     /// Forward, loss, backward, clipping and AdamW, by the very loop that the engine runs.
-    fn lora_train_step(&self) -> Result<Run> {
-        let (mut model, input) = (self.load_transformer()?, self.input()?);
+    fn lora_train_step(&self, mut model: WanTransformer) -> Result<Run> {
+        let input = self.input()?;
         let mut recipe = Recipe::default();
         let adapter = Adapter::create(&mut model, &recipe.adapter, 1)?;
         let mut state = TrainState::new(&adapter, &recipe)?;
@@ -109,8 +125,8 @@ impl Network {
         }))
     }
 
-    fn load_transformer(&self) -> Result<WanTransformer> {
-        Ok(WanTransformer::load(&Weights::random(1), self.transformer.config()?)?)
+    fn load_transformer(&self, memory: Memory) -> Result<WanTransformer> {
+        Ok(WanTransformer::load_with(&Weights::random(1), self.transformer.config()?, &memory)?)
     }
 
     fn load_vae(&self) -> Result<WanVae> {

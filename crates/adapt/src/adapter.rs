@@ -5,6 +5,7 @@ use lora_edit_model::flow::NoiseStream;
 use lora_edit_model::{Linear, LowRank, WanTransformer};
 
 use crate::error::{AdaptError, Result};
+use crate::names::{Part, parse};
 use crate::recipe::AdapterConfig;
 
 /// Low-rank pairs for some layers of a transformer.
@@ -96,6 +97,17 @@ impl Adapter {
     /// The tensors to be trained under their names in the adapter file, less its prefix.
     pub fn parameters(&self) -> Vec<(String, &Var)> {
         self.layers.iter().flat_map(Layer::parameters).collect()
+    }
+
+    /// The tensor that `key` of an adapter file means, in any spelling that [`Adapter::load`] reads.
+    pub fn tensor_of_key(&self, key: &str) -> Option<&Var> {
+        let (path, part) = parse(key)?;
+        let layer = self.layers.iter().find(|layer| layer.path == path)?;
+        match part {
+            Part::A => Some(&layer.a),
+            Part::B => Some(&layer.b),
+            Part::Alpha => None,
+        }
     }
 
     /// How many numbers are trained.

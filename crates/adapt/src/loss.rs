@@ -8,7 +8,7 @@ use lora_edit_model::{WanTransformer, flow};
 pub struct TrainInput {
     /// (B, out_channels, F, h, w), normalised: the clip to be learnt.
     pub latents: Tensor,
-    /// (B, 4 + z, F, h, w): mask (1 = keep), then the latent of what is shown.
+    /// (B, 4 + z, F, h, w): mask (1 = keep), then the latent of what is shown; (B, 0, F, h, w) for a base without them.
     pub condition: Tensor,
     /// (B, L, text_dim)
     pub text: Tensor,
@@ -31,9 +31,27 @@ pub fn flow_loss(
     sigma: f64,
     mask_loss_weight: f64,
 ) -> Result<Tensor> {
-    let x = Tensor::cat(&[&flow::interpolate(&input.latents, noise, sigma)?, &input.condition], 1)?;
-    let t = Tensor::full(flow::timestep(sigma) as f32, x.dim(0)?, &Device::Cpu)?;
+    let (x, t) = asked(input, noise, sigma)?;
     let velocity = model.forward(&x, &t, &input.text, input.image.as_ref())?;
+    loss_of(&velocity, input, noise, mask_loss_weight)
+}
+
+/// What the model is shown at noise level `sigma`, and the time (B,) that goes with it.
+pub(crate) fn asked(input: &TrainInput, noise: &Tensor, sigma: f64) -> Result<(Tensor, Tensor)> {
+    let noisy = flow::interpolate(&input.latents, noise, sigma)?;
+    // TI2V 5B takes no channels beside the clip's.
+    let x = if input.condition.dim(1)? == 0 { noisy } else { Tensor::cat(&[&noisy, &input.condition], 1)? };
+    let t = Tensor::full(flow::timestep(sigma) as f32, x.dim(0)?, &Device::Cpu)?;
+    Ok((x, t))
+}
+
+/// [`flow_loss`] of a velocity.
+pub(crate) fn loss_of(
+    velocity: &Tensor,
+    input: &TrainInput,
+    noise: &Tensor,
+    mask_loss_weight: f64,
+) -> Result<Tensor> {
     let error = (velocity - flow::target(&input.latents, noise)?)?.sqr()?;
     let weight = match &input.loss_weight {
         Some(weight) => weight.clone(),

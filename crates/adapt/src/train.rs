@@ -11,7 +11,8 @@ use lora_edit_model::kernels::adam;
 use crate::adamw::{AdamW, clip_norm};
 use crate::adapter::Adapter;
 use crate::error::{AdaptError, Result};
-use crate::loss::{TrainInput, flow_loss};
+use crate::gradients::loss_and_gradients;
+use crate::loss::TrainInput;
 use crate::recipe::Recipe;
 
 /// Where a training stands; with the adapter's tensors all that is needed to go on.
@@ -109,9 +110,9 @@ fn step(
     let mut dice = NoiseStream::new(seed_of_step(recipe.seed, number));
     let sigma = shifted(dice.uniform(), recipe.timestep_shift);
     let noise = dice.normal(input.latents.shape())?.to_device(input.latents.device())?;
-    let loss = flow_loss(model, input, &noise, sigma, recipe.mask_loss_weight)?;
-    let gradients = gradients(&loss, adapter)?;
-    let loss = loss.detach().to_device(&adam::home(loss.device()))?;
+    let weight = recipe.mask_loss_weight;
+    let (loss, gradients) = loss_and_gradients(model, adapter, input, &noise, sigma, weight)?;
+    let loss = loss.to_device(&adam::home(loss.device()))?;
     // Zero times a loss that is not finite is NaN, which makes the step move nothing.
     let clip = clip_norm(&gradients, recipe.clip_norm)?.broadcast_add(&(&loss * 0.0)?)?;
     state.optimiser.step(&variables(adapter), &gradients, &clip)?;
@@ -123,15 +124,6 @@ fn step(
     }
     state.losses.push(told[0]);
     Ok(told[0])
-}
-
-fn gradients(loss: &Tensor, adapter: &Adapter) -> Result<Vec<Tensor>> {
-    let mut store = loss.backward()?;
-    let gradient = |(name, var): (String, &Var)| {
-        let gradient = store.remove(var).ok_or(AdaptError::NoGradient(name))?;
-        Ok(gradient.to_device(&adam::home(var.device()))?.contiguous()?)
-    };
-    adapter.parameters().into_iter().map(gradient).collect()
 }
 
 fn variables(adapter: &Adapter) -> Vec<&Var> {

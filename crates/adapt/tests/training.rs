@@ -8,7 +8,7 @@ use lora_edit_adapt::{
     AdaptError, Adapter, AdapterConfig, Recipe, StepReport, TrainInput, TrainOutcome, TrainState, checkpoint,
     flow_loss, train,
 };
-use lora_edit_model::{WanTransformer, flow};
+use lora_edit_model::{Memory, Placement, Residency, WanTransformer, flow};
 
 mod support;
 use support::{Fixture, tiny, tiny_input, values};
@@ -39,6 +39,19 @@ fn run(fixture: &Fixture, recipe: &Recipe) -> (Adapter, TrainOutcome) {
     let mut state = TrainState::new(&adapter, recipe).unwrap();
     let outcome = train(&model, &adapter, recipe, &mut state, |_| Ok(fixture.input()), go_on).unwrap();
     (adapter, outcome)
+}
+
+#[test]
+fn every_way_of_using_memory_trains_the_same_bytes() {
+    let (fixture, recipe) = (Fixture::read("peft_i2v_clip"), recipe(4));
+    let (expected, _) = run(&fixture, &recipe);
+    for residency in [Residency::Resident, Residency::Streamed] {
+        let mut model = fixture.model_with(&Placement::default(), &Memory { residency, recompute: true });
+        let adapter = Adapter::create(&mut model, &recipe.adapter, recipe.seed).unwrap();
+        let mut state = TrainState::new(&adapter, &recipe).unwrap();
+        train(&model, &adapter, &recipe, &mut state, |_| Ok(fixture.input()), go_on).unwrap();
+        assert!(bits(&adapter) == bits(&expected), "{residency:?}");
+    }
 }
 
 /// The mean over noise levels and noises that the training has not seen.

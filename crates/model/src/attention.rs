@@ -10,6 +10,7 @@ use crate::rope::RopeTable;
 use crate::weights::Scope;
 
 /// Attention with query and key normalised over the full width, all heads together.
+#[derive(Clone)]
 pub(crate) struct Attention {
     heads: usize,
     eps: f64,
@@ -23,6 +24,7 @@ pub(crate) struct Attention {
 }
 
 /// Keys and values of the CLIP image tokens, which share the text's queries.
+#[derive(Clone)]
 pub(crate) struct ImageKeys {
     pub k: Linear,
     pub v: Linear,

@@ -6,13 +6,15 @@ use crate::attention::{Attention, Context};
 use crate::config::TransformerConfig;
 use crate::embeddings::Times;
 use crate::error::Loaded;
+use crate::kernels::frozen::FrozenWeight;
 use crate::kernels::{gated_add, gelu_tanh, layer_norm};
 use crate::linear::Linear;
 use crate::names::{BLOCK_LINEARS, IMAGE_LINEARS};
 use crate::rope::RopeTable;
-use crate::weights::Scope;
+use crate::weights::{Scope, Stored, Streamed};
 
 /// Self attention, cross attention and feed-forward layers, the first and last under the time's control.
+#[derive(Clone)]
 pub(crate) struct Block {
     eps: f64,
     modulation: Tensor,
@@ -47,6 +49,49 @@ impl Block {
         let normed = layer_norm(&x, &(part(4)? + 1.0)?, &part(3)?, self.eps)?;
         let hidden = gelu_tanh(&self.ffn[0].forward(&normed)?)?;
         gated_add(&x, &self.ffn[1].forward(&hidden)?, &part(5)?)
+    }
+
+    /// The weights that are to be brought in before the block runs, in the order of its layers.
+    pub fn streamed(&self) -> Vec<Streamed> {
+        let streamed = |(_, linear): (_, &Linear)| match &linear.weight {
+            FrozenWeight::Streamed(weight) => Some(weight.clone()),
+            _ => None,
+        };
+        self.linears().into_iter().filter_map(streamed).collect()
+    }
+
+    /// The weights that are computed with as they lie in their file.
+    pub fn stored(&self) -> Vec<Stored> {
+        let stored = |(_, linear): (_, &Linear)| match &linear.weight {
+            FrozenWeight::Stored(weight) => Some(weight.clone()),
+            _ => None,
+        };
+        self.linears().into_iter().filter_map(stored).collect()
+    }
+
+    /// This block with `weights` in the places of [`Block::streamed`].
+    pub fn with_weights(&self, weights: Vec<Tensor>) -> Self {
+        let (mut block, mut weights) = (self.clone(), weights.into_iter());
+        for (_, linear) in block.linears_mut() {
+            if matches!(linear.weight, FrozenWeight::Streamed(_))
+                && let Some(weight) = weights.next()
+            {
+                linear.weight = FrozenWeight::Dense(weight);
+            }
+        }
+        block
+    }
+
+    /// This block, whose adapters are constants: what it computes keeps nothing for a backward pass.
+    pub fn without_gradients(&self) -> Self {
+        let mut block = self.clone();
+        block.linears_mut().into_iter().for_each(|(_, linear)| *linear = linear.without_gradients());
+        block
+    }
+
+    /// Lets go of the memory that the block's part of the file took.
+    pub fn give_back(&self) {
+        self.stored().iter().for_each(Stored::give_back);
     }
 
     /// Every linear layer with its name within the block, in the order of the official checkpoint.

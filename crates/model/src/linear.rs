@@ -40,7 +40,7 @@ impl Linear {
         }
         let weight = match weight {
             FrozenWeight::Dense(weight) => FrozenWeight::Dense(weight.detach().contiguous()?),
-            stored => stored,
+            elsewhere => elsewhere,
         };
         let bias = bias.map(|bias| bias.detach().contiguous()).transpose()?;
         Ok(Self { weight, bias, low_rank: Vec::new() })
@@ -61,7 +61,7 @@ impl Linear {
     /// # Errors
     /// When `x` has another last dimension, type or device.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (weight, bias) = (&self.weight, self.bias.as_ref());
+        let (weight, bias) = (&*self.weight.here()?, self.bias.as_ref());
         let (y, others) = match self.low_rank.split_first() {
             Some((LowRank { a, b, scale }, others)) if adapted::fits([x, a, b], weight, bias) => {
                 (adapted_linear(x, weight, bias, (a, b, *scale))?, others)
@@ -72,22 +72,33 @@ impl Linear {
     }
 
     /// The same layer with its low-rank pairs added into a new weight: faster to apply, not trainable. A weight that
-    /// stays in its file stays there, the pairs beside it.
+    /// stays in its file stays there, the pairs beside it as constants.
     ///
     /// # Errors
     /// When a pair does not fit the weight.
     pub fn merged(&self) -> Result<Self> {
-        if matches!(self.weight, FrozenWeight::Stored(_)) {
-            return Ok(self.clone());
+        if !matches!(self.weight, FrozenWeight::Dense(_)) {
+            return Ok(self.without_gradients());
         }
         let (device, dtype) = (self.weight.device(), self.weight.dtype());
         let product = |pair: &LowRank| pair.product()?.to_device(device)?.to_dtype(dtype);
         let weight = self.low_rank.iter().try_fold(self.weight.dense()?, |w, pair| w + product(pair)?)?;
         Self::new(weight, self.bias.clone())
     }
+
+    /// The same layer, whose pairs are constants: what it computes keeps nothing for a backward pass.
+    pub(crate) fn without_gradients(&self) -> Self {
+        let low_rank = self.low_rank.iter().map(LowRank::detached).collect();
+        Self { low_rank, ..self.clone() }
+    }
 }
 
 impl LowRank {
+    /// The same pair as constants.
+    fn detached(&self) -> Self {
+        Self { a: self.a.detach(), b: self.b.detach(), scale: self.scale }
+    }
+
     /// `scale·(x·Aᵀ)·Bᵀ` for `x` (..., in).
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         if x.dtype() != self.a.dtype() {

@@ -1,9 +1,10 @@
 //! The Wan transformer: latent, noise level, text and image in; velocity of the flow out.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{Device, IndexOp, Result, Tensor, bail};
+use candle_core::{DType, Device, IndexOp, Result, Tensor, bail};
 
 use crate::attention::Context;
 use crate::block::Block;
@@ -13,6 +14,7 @@ use crate::error::Loaded;
 use crate::kernels::layer_norm;
 use crate::linear::Linear;
 use crate::names::official_transformer_name;
+use crate::residency::{Blocks, Memory};
 use crate::rope::RopeTable;
 use crate::step_cache::StepCache;
 use crate::weights::{Placement, Scope, Weights};
@@ -29,7 +31,8 @@ pub struct WanTransformer {
     text: TwoLayers,
     time: TimeEmbedding,
     image: Option<ImageEmbedding>,
-    blocks: Vec<Block>,
+    pub(crate) blocks: Blocks,
+    pub(crate) memory: Memory,
     head: Head,
     /// Of the grid seen last.
     rope: Mutex<Option<([usize; 3], Arc<RopeTable>)>>,
@@ -41,41 +44,69 @@ impl WanTransformer {
     /// # Errors
     /// Names the tensor and the file when one is missing or has another shape than `config` says.
     pub fn load(weights: &Weights, config: TransformerConfig) -> Loaded<Self> {
+        Self::load_with(weights, config, &Memory::default())
+    }
+
+    /// [`WanTransformer::load`], using memory in another way.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_with(weights: &Weights, config: TransformerConfig, memory: &Memory) -> Loaded<Self> {
         let weights = weights.renamed(official_transformer_name);
         let (w, dim) = (weights.under(""), config.dim());
         let of_blocks = if dim >= STORED_FROM { w.staying_stored() } else { w.clone() };
-        let block = |i: usize| Block::load(&of_blocks.under(&format!("blocks.{i}")), &config);
         Ok(Self {
             patches: Patches::load(&w, &config)?,
             text: TwoLayers::load(&w, "text_embedding", config.text_dim, dim)?,
             time: TimeEmbedding::load(&w, &config)?,
             image: config.image_dim.map(|size| ImageEmbedding::load(&w, size, &config)).transpose()?,
-            blocks: (0..config.num_layers).map(block).collect::<Loaded<_>>()?,
+            blocks: Blocks::load(&of_blocks, &config, memory.residency)?,
+            memory: *memory,
             head: Head::load(&w.under("head"), &config)?,
             rope: Mutex::new(None),
             config,
         })
     }
 
-    /// Builds the network from a folder that holds `config.json` and safetensors.
+    /// Builds the network from a folder of weights or one file of them. Its sizes are told by the `config.json` in the
+    /// folder or beside the file, where there is none by the tensors.
     ///
     /// # Errors
     /// As [`WanTransformer::load`], and when the files cannot be read.
-    pub fn open(folder: &Path) -> Loaded<Self> {
-        Self::open_on(folder, &Placement::default())
+    pub fn open(path: &Path) -> Loaded<Self> {
+        Self::open_on(path, &Placement::default())
     }
 
     /// [`WanTransformer::open`], placed elsewhere.
     ///
     /// # Errors
     /// As there, and when the device has no room.
-    pub fn open_on(folder: &Path, placement: &Placement) -> Loaded<Self> {
-        Self::load(&Weights::open(folder)?.placed(placement), TransformerConfig::read(folder)?)
+    pub fn open_on(path: &Path, placement: &Placement) -> Loaded<Self> {
+        Self::open_with(path, placement, &Memory::default())
+    }
+
+    /// [`WanTransformer::open_on`], using memory in another way.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_with(path: &Path, placement: &Placement, memory: &Memory) -> Loaded<Self> {
+        let weights = Weights::open(path)?.placed(placement);
+        let folder = if path.is_dir() { Some(path) } else { path.parent() };
+        let config = match folder.map(|folder| folder.join("config.json")).filter(|file| file.is_file()) {
+            Some(file) => TransformerConfig::read(&file)?,
+            None => TransformerConfig::detect(&weights)?,
+        };
+        Self::load_with(&weights, config, memory)
     }
 
     /// The sizes of the network.
     pub fn config(&self) -> &TransformerConfig {
         &self.config
+    }
+
+    /// How the network uses memory.
+    pub fn memory(&self) -> Memory {
+        self.memory
     }
 
     /// The velocity `noise - clean` at each latent cell.
@@ -87,15 +118,22 @@ impl WanTransformer {
     ///   frame one after the other, along the tokens or along the batch
     ///
     /// Gives (B, out_channels, F, h, w). `x`, text and image lie on the network's device and are brought to its type; the
-    /// result is of the type of `x`. Gradients reach `x` and every low-rank pair.
+    /// result is of the type of `x`. Gradients reach `x` and every low-rank pair; what is kept for them keeps streamed
+    /// blocks too, so train with [`WanTransformer::gradients`] and sample with [`WanTransformer::forward_cached`].
     ///
     /// # Errors
     /// When shapes do not fit, or an image is missing or unwanted.
     pub fn forward(&self, x: &Tensor, t: &Tensor, text: &Tensor, image: Option<&Tensor>) -> Result<Tensor> {
-        self.forward_cached(x, t, text, image, None)
+        let (mut x, call) = self.enter(x, t, text, image)?;
+        self.blocks.each(0..self.blocks.len(), |_, block| {
+            x = call.through(block, &x)?;
+            Ok(())
+        })?;
+        self.leave(&x, &call)
     }
 
-    /// [`WanTransformer::forward`], which with a `cache` may reuse the last step's blocks; no gradients then.
+    /// [`WanTransformer::forward`] where nothing is trained: no gradients, and nothing is kept for them. With a `cache`
+    /// it may reuse the last step's blocks.
     ///
     /// # Errors
     /// As there.
@@ -107,6 +145,30 @@ impl WanTransformer {
         image: Option<&Tensor>,
         cache: Option<&mut StepCache>,
     ) -> Result<Tensor> {
+        let (x, call) = self.enter(&x.detach(), t, text, image)?;
+        let through = |blocks: Range<usize>, mut x: Tensor| {
+            self.blocks.each(blocks, |_, block| {
+                x = call.through(&block.without_gradients(), &x)?;
+                Ok(())
+            })?;
+            Ok(x)
+        };
+        let count = self.blocks.len();
+        let x = match cache.filter(|_| count > 0) {
+            Some(cache) => cache.blocks(&x, through(0..1, x.clone())?, |x| through(1..count, x))?,
+            None => through(0..count, x)?,
+        };
+        self.leave(&x, &call)
+    }
+
+    /// The input's tokens, (B, tokens, dim), and what every block is given beside them.
+    pub(crate) fn enter(
+        &self,
+        x: &Tensor,
+        t: &Tensor,
+        text: &Tensor,
+        image: Option<&Tensor>,
+    ) -> Result<(Tensor, Call)> {
         let grid = self.patches.grid(x)?;
         let table = self.rope_table(grid)?;
         let times = self.time.forward(t)?;
@@ -115,17 +177,12 @@ impl WanTransformer {
         let text = embed_text(&self.text, &text.to_dtype(own)?)?;
         let context = Context { text, image: self.embed_image(image.as_ref())? };
         let x = self.patches.embed(&x.to_dtype(own)?)?;
-        let through = |blocks: &[Block], x: Tensor| {
-            blocks.iter().try_fold(x, |x, block| block.forward(&x, &times, &context, &table))
-        };
-        let x = match (cache, self.blocks.split_first()) {
-            (Some(cache), Some((first, others))) => {
-                let after_first = first.forward(&x, &times, &context, &table)?;
-                cache.blocks(&x, after_first, |x| through(others, x))?
-            }
-            _ => through(&self.blocks, x)?,
-        };
-        self.patches.join(&self.head.forward(&x, &times)?, grid)?.to_dtype(found)
+        Ok((x, Call { grid, table, times, context, found }))
+    }
+
+    /// What the last block gave, (B, tokens, dim), -> (B, out_channels, F, h, w) in the input's type.
+    pub(crate) fn leave(&self, x: &Tensor, call: &Call) -> Result<Tensor> {
+        self.patches.join(&self.head.forward(x, &call.times)?, call.grid)?.to_dtype(call.found)
     }
 
     /// The device the network lies on.
@@ -172,6 +229,23 @@ impl WanTransformer {
             all.extend(named.map(|(name, linear)| (format!("blocks.{i}.{name}"), linear)));
         }
         all
+    }
+}
+
+/// What a call gives to every block.
+pub(crate) struct Call {
+    grid: [usize; 3],
+    table: Arc<RopeTable>,
+    times: Times,
+    context: Context,
+    /// The input's type.
+    found: DType,
+}
+
+impl Call {
+    /// x (B, S, dim) -> (B, S, dim)
+    pub fn through(&self, block: &Block, x: &Tensor) -> Result<Tensor> {
+        block.forward(x, &self.times, &self.context, &self.table)
     }
 }
 

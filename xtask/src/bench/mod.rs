@@ -68,12 +68,13 @@ pub fn run(options: &Options) -> Result<()> {
         pairs: options.pairs,
     };
     let peer = bench.running.1.as_mut().map(Worker::versions).transpose()?;
+    let peers_names = bench.running.1.as_mut().map(Worker::list).transpose()?.unwrap_or_default();
     let names: Vec<String> =
         bench.running.0.list()?.into_iter().filter(|name| name.contains(&options.only)).collect();
     ensure!(!names.is_empty(), "no row's name contains {:?}", options.only);
     let mut rows = Vec::new();
     for (i, name) in names.iter().enumerate() {
-        let row = bench.row(name).with_context(|| name.clone())?;
+        let row = bench.row(name, peers_names.contains(name)).with_context(|| name.clone())?;
         eprintln!("{}/{} {}", i + 1, names.len(), report::line(&row));
         rows.push(row);
     }
@@ -110,19 +111,19 @@ struct Bench {
 }
 
 impl Bench {
-    /// Measures a row in pairs, one side directly after the other, in turns first.
-    fn row(&mut self, name: &str) -> Result<Row> {
+    /// Measures a row in pairs, one side directly after the other, in turns first; alone what the peer has not.
+    fn row(&mut self, name: &str, with_peer: bool) -> Result<Row> {
         // The first measurements say how often to repeat.
-        let first = self.pair(name, (1, 1), false)?;
+        let first = self.pair(name, (1, 1), false, with_peer)?;
         let repeats = (repeats(first.0.ms), first.1.map_or(1, |sample| repeats(sample.ms)));
         let is_long = first.0.ms.max(first.1.map_or(0.0, |sample| sample.ms)) > LONG * 1e3;
         let wanted = self.pairs.unwrap_or(if is_long { 3 } else { 5 });
         let mut pairs = if is_long { vec![first] } else { Vec::new() };
         while pairs.len() < wanted {
-            pairs.push(self.pair(name, repeats, pairs.len() % 2 == 1)?);
+            pairs.push(self.pair(name, repeats, pairs.len() % 2 == 1, with_peer)?);
         }
-        self.drop(name)?;
-        Ok(Row::new(name, &pairs, self.memory(name)?))
+        self.drop(name, with_peer)?;
+        Ok(Row::new(name, &pairs, self.memory(name, with_peer)?))
     }
 
     fn pair(
@@ -130,9 +131,12 @@ impl Bench {
         name: &str,
         repeats: (usize, usize),
         peer_first: bool,
+        with_peer: bool,
     ) -> Result<(Sample, Option<Sample>)> {
         let (ours, peer) = &mut self.running;
-        let Some(peer) = peer else { return Ok((ours.measure(name, repeats.0)?, None)) };
+        let Some(peer) = peer.as_mut().filter(|_| with_peer) else {
+            return Ok((ours.measure(name, repeats.0)?, None));
+        };
         if peer_first {
             let second = peer.measure(name, repeats.1)?;
             return Ok((ours.measure(name, repeats.0)?, Some(second)));
@@ -141,15 +145,18 @@ impl Bench {
         Ok((first, Some(peer.measure(name, repeats.1)?)))
     }
 
-    fn drop(&mut self, name: &str) -> Result<()> {
+    fn drop(&mut self, name: &str, with_peer: bool) -> Result<()> {
         self.running.0.drop_case(name)?;
-        self.running.1.as_mut().map_or(Ok(()), |peer| peer.drop_case(name))
+        self.running.1.as_mut().filter(|_| with_peer).map_or(Ok(()), |peer| peer.drop_case(name))
     }
 
     /// Megabytes of both sides.
-    fn memory(&self, name: &str) -> Result<(Option<f64>, Option<f64>)> {
+    fn memory(&self, name: &str, with_peer: bool) -> Result<(Option<f64>, Option<f64>)> {
         let (ours, peer) = &self.programs;
-        Ok((ours.memory(name)?, peer.as_ref().map_or(Ok(None), |peer| peer.memory(name))?))
+        Ok((
+            ours.memory(name)?,
+            peer.as_ref().filter(|_| with_peer).map_or(Ok(None), |peer| peer.memory(name))?,
+        ))
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use candle_core::{Device, Tensor};
 use lora_edit_adapt::{Adapter, AdapterConfig, TrainInput};
-use lora_edit_model::{Placement, TransformerConfig, WanTransformer, Weights, flow};
+use lora_edit_model::{Memory, Placement, TransformerConfig, WanTransformer, Weights, flow};
 
 /// One network of `fixtures/make.py` with what peft made of it.
 pub struct Fixture {
@@ -31,16 +31,35 @@ impl Fixture {
         self.tensors.get(name).unwrap_or_else(|| panic!("no {name} in the fixture")).clone()
     }
 
+    /// The tensors whose names begin with `prefix`, without it.
+    pub fn below(&self, prefix: &str) -> HashMap<String, Tensor> {
+        let named = |(name, t): (&String, &Tensor)| Some((name.strip_prefix(prefix)?.to_owned(), t.clone()));
+        self.tensors.iter().filter_map(named).collect()
+    }
+
+    pub fn metadata(&self, key: &str) -> &str {
+        &self.metadata[key]
+    }
+
+    /// CLIP states, where the network takes them.
+    pub fn image(&self) -> Option<Tensor> {
+        self.tensors.get("image").cloned()
+    }
+
     pub fn model(&self) -> WanTransformer {
         self.model_on(&Placement::default())
     }
 
     pub fn model_on(&self, placement: &Placement) -> WanTransformer {
+        self.model_with(placement, &Memory::default())
+    }
+
+    pub fn model_with(&self, placement: &Placement, memory: &Memory) -> WanTransformer {
         let weights =
             self.tensors.iter().filter_map(|(k, t)| Some((k.strip_prefix("model.")?.into(), t.clone())));
         let config = serde_json::from_str(&self.metadata["config"]).unwrap();
         let weights = Weights::from_tensors(weights.collect()).placed(placement);
-        WanTransformer::load(&weights, config).unwrap()
+        WanTransformer::load_with(&weights, config, memory).unwrap()
     }
 
     pub fn config(&self) -> AdapterConfig {

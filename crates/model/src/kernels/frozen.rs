@@ -4,6 +4,7 @@
 //! costs a third product and one more copy of the model. This operation has the input as its only
 //! argument, so the backward pass never meets the weight.
 
+use std::borrow::Cow;
 use std::ops::AddAssign;
 
 use candle_core::backend::BackendStorage;
@@ -11,7 +12,7 @@ use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, S
 use rayon::prelude::*;
 
 use super::{reference, stored};
-use crate::weights::Stored;
+use crate::weights::{Stored, Streamed};
 
 /// Rows times elements below which one thread adds the bias faster than several.
 const PARALLEL_BIAS: usize = 1 << 16;
@@ -23,6 +24,8 @@ pub enum FrozenWeight {
     Dense(Tensor),
     /// As it lies in its file, decoded to f32 part by part in every product; on the CPU.
     Stored(Stored),
+    /// Brought to where it is computed with only while its block runs.
+    Streamed(Streamed),
 }
 
 impl FrozenWeight {
@@ -34,6 +37,7 @@ impl FrozenWeight {
         match self {
             Self::Dense(weight) => weight.dims2(),
             Self::Stored(weight) => Ok(weight.shape().into()),
+            Self::Streamed(weight) => Ok(weight.shape().into()),
         }
     }
 
@@ -42,6 +46,7 @@ impl FrozenWeight {
         match self {
             Self::Dense(weight) => weight.dtype(),
             Self::Stored(_) => DType::F32,
+            Self::Streamed(weight) => weight.placement().dtype,
         }
     }
 
@@ -50,6 +55,7 @@ impl FrozenWeight {
         match self {
             Self::Dense(weight) => weight.device(),
             Self::Stored(_) => &Device::Cpu,
+            Self::Streamed(weight) => &weight.placement().device,
         }
     }
 
@@ -66,6 +72,15 @@ impl FrozenWeight {
                 weight.widen(0..outputs, &mut values);
                 Tensor::from_vec(values, (outputs, inputs), &Device::Cpu)
             }
+            Self::Streamed(weight) => weight.dense(),
+        }
+    }
+
+    /// Itself where products can be made with it, else the whole weight, brought in for one product.
+    pub(crate) fn here(&self) -> Result<Cow<'_, Self>> {
+        match self {
+            Self::Streamed(weight) => Ok(Cow::Owned(Self::Dense(weight.dense()?))),
+            here => Ok(Cow::Borrowed(here)),
         }
     }
 }
@@ -86,7 +101,7 @@ pub fn frozen_linear(x: &Tensor, weight: &FrozenWeight, bias: Option<&Tensor>) -
     if x.device().is_metal() {
         return reference::frozen_linear(x, &weight.dense()?.detach(), bias.map(Tensor::detach).as_ref());
     }
-    x.contiguous()?.apply_op1(FrozenLinear::new(weight, bias))
+    x.contiguous()?.apply_op1(FrozenLinear::new(weight.here()?.as_ref(), bias))
 }
 
 /// The operation, which [`super::adapted`] builds on.
@@ -133,6 +148,7 @@ impl CustomOp1 for FrozenLinear {
                 };
                 Tensor::from_vec(values, x.shape(), &Device::Cpu)?
             }
+            FrozenWeight::Streamed(_) => return not_here(),
         };
         Ok(Some(into.reshape(x.shape())?))
     }
@@ -142,7 +158,7 @@ impl FrozenLinear {
     pub fn new(weight: &FrozenWeight, bias: Option<&Tensor>) -> Self {
         let weight = match weight {
             FrozenWeight::Dense(weight) => FrozenWeight::Dense(weight.detach()),
-            FrozenWeight::Stored(weight) => FrozenWeight::Stored(weight.clone()),
+            other => other.clone(),
         };
         Self { weight, bias: bias.map(Tensor::detach) }
     }
@@ -155,6 +171,7 @@ impl FrozenLinear {
         let weight = match &self.weight {
             FrozenWeight::Dense(weight) => weight,
             FrozenWeight::Stored(weight) => return stored::input_gradient(gradient, &layout, weight),
+            FrozenWeight::Streamed(_) => return not_here(),
         };
         let (weight, weight_layout) = weight.storage_and_layout();
         let Storage::Cpu(weight) = &*weight else { bail!("frozen weight is not on the CPU") };
@@ -179,11 +196,16 @@ impl FrozenLinear {
         let weight = match &self.weight {
             FrozenWeight::Dense(weight) => weight,
             FrozenWeight::Stored(weight) => return stored::product(x, &x_layout, weight),
+            FrozenWeight::Streamed(_) => return not_here(),
         };
         let (weight, weight_layout) = weight.storage_and_layout();
         let Storage::Cpu(weight) = &*weight else { bail!("frozen weight is not on the CPU") };
         x.matmul(weight, (1, rows, outputs, inputs), &x_layout, &weight_layout.transpose(0, 1)?)
     }
+}
+
+fn not_here<T>() -> Result<T> {
+    bail!("a product with a weight that was not brought in")
 }
 
 fn add_bias(y: &mut CpuStorage, bias: &Tensor) -> Result<()> {

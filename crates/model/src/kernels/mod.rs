@@ -24,6 +24,7 @@ pub mod frozen;
 mod matrix;
 mod norm;
 mod pointwise;
+pub(crate) mod pull;
 pub mod reference;
 mod rotate;
 mod rows;

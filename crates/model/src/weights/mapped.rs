@@ -42,4 +42,34 @@ impl MappedFile {
     pub fn slice(&self, range: Range<usize>) -> &[u8] {
         &self.map[range]
     }
+
+    /// Asks the system to read the bytes of `range` ahead, where it takes such wishes; they cost no memory of this
+    /// process before they are touched.
+    pub fn prefetch(&self, range: Range<usize>) {
+        #[cfg(unix)]
+        self.told(self.map.advise_range(memmap2::Advice::WillNeed, range.start, range.len()));
+        #[cfg(not(unix))]
+        let _ = range;
+    }
+
+    /// Lets go of the memory that bytes of `range` took when they were touched; touched again they are read again.
+    #[allow(unsafe_code, reason = "advice that may change memory; see SAFETY")]
+    pub fn give_back(&self, range: Range<usize>) {
+        #[cfg(unix)]
+        {
+            let advice = memmap2::UncheckedAdvice::DontNeed;
+            // SAFETY: the map is of a file and never written to, so what is dropped is read from the file again.
+            self.told(unsafe { self.map.unchecked_advise_range(advice, range.start, range.len()) });
+        }
+        #[cfg(not(unix))]
+        let _ = range;
+    }
+
+    /// Advice that is refused changes no result, only the time or memory that is taken.
+    #[cfg(unix)]
+    fn told(&self, advice: std::io::Result<()>) {
+        if let Err(error) = advice {
+            log::debug!("{}: advice on its pages: {error}", self.shown());
+        }
+    }
 }

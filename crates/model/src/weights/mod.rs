@@ -16,6 +16,7 @@ mod scales;
 mod scope;
 mod slot;
 mod stored;
+mod streamed;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -32,6 +33,7 @@ use scales::{Placed, Scales};
 pub(crate) use scope::Scope;
 use slot::Slot;
 pub use stored::Stored;
+pub use streamed::Streamed;
 
 /// The tensors of one network, read from disk when asked for.
 #[derive(Clone)]
@@ -108,6 +110,11 @@ impl Weights {
         let (slots, metadata) = (BTreeMap::new(), BTreeMap::new());
         let placement = Placement::default();
         Self { source: "random numbers".into(), slots, metadata, made_up: Some(seed), placement }
+    }
+
+    /// The same tensors, and whatever else is asked for made up as by [`Weights::random`].
+    pub fn or_random(self, seed: u64) -> Self {
+        Self { made_up: Some(seed), ..self }
     }
 
     /// The same tensors, to be put elsewhere when read.

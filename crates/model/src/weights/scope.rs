@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Tensor};
 
-use super::{Stored, Weights};
+use super::{Placement, Stored, Streamed, Weights};
 use crate::error::Loaded;
 use crate::kernels::frozen::FrozenWeight;
 use crate::linear::Linear;
@@ -14,11 +14,12 @@ pub(crate) struct Scope<'a> {
     prefix: String,
     dtype: DType,
     stays_stored: bool,
+    is_streamed: bool,
 }
 
 impl<'a> Scope<'a> {
     pub(super) fn new(weights: &'a Weights, prefix: String, dtype: DType) -> Self {
-        Self { weights, prefix, dtype, stays_stored: false }
+        Self { weights, prefix, dtype, stays_stored: false, is_streamed: false }
     }
 
     /// The part below `name`.
@@ -40,6 +41,11 @@ impl<'a> Scope<'a> {
     /// computed with.
     pub fn staying_stored(&self) -> Self {
         Self { stays_stored: true, ..self.clone() }
+    }
+
+    /// The same part, whose linear layers have no weight in memory until it is brought in: see [`Streamed`].
+    pub fn streamed(&self) -> Self {
+        Self { is_streamed: true, ..self.clone() }
     }
 
     fn computes_f32_on_cpu(&self) -> bool {
@@ -66,6 +72,11 @@ impl<'a> Scope<'a> {
         // What is f32 in its file already is read once, not at every product.
         match stored.filter(|stored| stored.format() != "f32") {
             Some(stored) => Ok(FrozenWeight::Stored(stored)),
+            None if self.is_streamed => {
+                let placement = Placement { dtype: self.dtype, ..self.weights.placement.clone() };
+                let stored = self.stored("weight", [outputs, inputs])?;
+                Ok(FrozenWeight::Streamed(Streamed::new(stored, placement)))
+            }
             None => Ok(FrozenWeight::Dense(self.tensor("weight", &[outputs, inputs])?)),
         }
     }

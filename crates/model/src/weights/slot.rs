@@ -88,7 +88,9 @@ impl Slot {
         let tensor = match self {
             Self::Memory(tensor) => tensor.detach().to_dtype(DType::F32)?.contiguous()?,
             Self::File(_) => {
-                let values = self.raw(name, source)?.widen_all(self.count());
+                let raw = self.raw(name, source)?;
+                let values = raw.widen_all(self.count());
+                raw.bytes.give_back();
                 self.check(first_not_finite(&values), name, source)?;
                 return Ok(Tensor::from_vec(values, self.shape(), &Device::Cpu)?);
             }

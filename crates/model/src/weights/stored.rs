@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use candle_core::{DType, Device, Result, Tensor, bail};
 use rayon::prelude::*;
 
 use super::format::Format;
@@ -49,6 +50,33 @@ impl Stored {
         assert_eq!(into.len(), rows.len() * inputs, "room for {} rows of {inputs}", rows.len());
         self.raw.widen(rows.start * inputs..rows.end * inputs, into);
     }
+
+    /// The whole matrix as a tensor of `dtype` (f32, f16 or bf16) on the CPU, decoded on all threads.
+    ///
+    /// # Errors
+    /// When `dtype` is another.
+    pub(crate) fn tensor(&self, dtype: DType) -> Result<Tensor> {
+        let [outputs, inputs] = self.shape;
+        let (raw, count, shape) = (&self.raw, outputs * inputs, self.shape.as_slice());
+        match dtype {
+            DType::F32 => Tensor::from_vec(raw.widen_all(count), shape, &Device::Cpu),
+            DType::F16 => Tensor::from_vec(raw.decode_all(count, half::f16::from_f32), shape, &Device::Cpu),
+            DType::BF16 => Tensor::from_vec(raw.decode_all(count, half::bf16::from_f32), shape, &Device::Cpu),
+            other => bail!("weights are not computed with as {other:?}"),
+        }
+    }
+
+    /// Has the system read the matrix ahead, where it lies in a file.
+    pub(crate) fn prefetch(&self) {
+        if let Bytes::File(file, range) = &self.raw.bytes {
+            file.prefetch(range.clone());
+        }
+    }
+
+    /// Lets go of the memory that reading the matrix from its file took.
+    pub(crate) fn give_back(&self) {
+        self.raw.bytes.give_back();
+    }
 }
 
 /// The numbers of one tensor: bytes, format and scale. All lengths are checked where it is made.
@@ -88,6 +116,13 @@ impl Bytes {
             Self::Memory(bytes) => bytes,
         }
     }
+
+    /// Lets go of the pages of a file that were touched: after they are copied they would count twice.
+    pub fn give_back(&self) {
+        if let Self::File(file, range) = self {
+            file.give_back(range.clone());
+        }
+    }
 }
 
 impl Raw {
@@ -125,6 +160,19 @@ impl Raw {
             let start = share * SHARE;
             self.widen(start..start + into.len(), into);
         });
+        values
+    }
+
+    /// The same, each number made narrower by `narrow`; the wide ones are kept for a share at a time.
+    fn decode_all<T: Copy + Default + Send>(&self, count: usize, narrow: impl Fn(f32) -> T + Sync) -> Vec<T> {
+        let mut values = vec![T::default(); count];
+        let decode = |wide: &mut Vec<f32>, (share, into): (usize, &mut [T])| {
+            wide.resize(into.len(), 0.0);
+            let start = share * SHARE;
+            self.widen(start..start + into.len(), wide);
+            into.iter_mut().zip(wide.iter()).for_each(|(into, wide)| *into = narrow(*wide));
+        };
+        values.par_chunks_mut(SHARE).enumerate().for_each_init(Vec::new, decode);
         values
     }
 

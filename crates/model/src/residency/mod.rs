@@ -1,0 +1,95 @@
+//! Where a transformer's blocks are: in memory from the first call to the last, or each only while it runs.
+
+mod coming;
+
+use candle_core::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::block::Block;
+use crate::config::TransformerConfig;
+use crate::error::Loaded;
+use crate::weights::Scope;
+use coming::Coming;
+
+/// Where the weights of a transformer's blocks are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Residency {
+    /// In memory, on the device that computes.
+    #[default]
+    Resident,
+    /// In their file. Each block is brought in while the one before it runs and let go after it has run, so that two
+    /// blocks are in memory at a time; biases, norms, modulation and adapters stay. On a GPU the system's cache of
+    /// the file is the copy in the host's memory. Made for weights in files: tensors that a caller holds stay with him.
+    Streamed,
+}
+
+/// How a transformer uses memory; it computes the same in every way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Where the blocks' weights are.
+    pub residency: Residency,
+    /// Whether training keeps of every block the input alone and computes the rest again when the gradient comes by:
+    /// about a third more time, the memory of one block instead of all. Streamed blocks are always trained so, for
+    /// what is kept for a gradient would keep the weights too.
+    pub recompute: bool,
+}
+
+impl Memory {
+    /// Whether training computes blocks again.
+    pub(crate) fn recomputes(self) -> bool {
+        self.recompute || self.residency == Residency::Streamed
+    }
+}
+
+/// A transformer's blocks in order.
+pub(crate) struct Blocks {
+    all: Vec<Block>,
+    residency: Residency,
+}
+
+impl Blocks {
+    /// Blocks `blocks.0` and so on of `w`.
+    pub fn load(w: &Scope<'_>, config: &TransformerConfig, residency: Residency) -> Loaded<Self> {
+        let w = if residency == Residency::Streamed { w.streamed() } else { w.clone() };
+        let block = |i: usize| Block::load(&w.under(&format!("blocks.{i}")), config);
+        Ok(Self { all: (0..config.num_layers).map(block).collect::<Loaded<_>>()?, residency })
+    }
+
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Block> {
+        self.all.iter()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Block> {
+        self.all.iter_mut()
+    }
+
+    /// Calls `f` with the number of each block of `order` and the block, which is in memory for so long. One block
+    /// comes in while `f` is at work on the one before.
+    pub fn each(
+        &self,
+        order: impl IntoIterator<Item = usize>,
+        mut f: impl FnMut(usize, &Block) -> Result<()>,
+    ) -> Result<()> {
+        let mut order = order.into_iter();
+        if self.residency == Residency::Resident {
+            return order.try_for_each(|i| f(i, &self.all[i]));
+        }
+        let begin = |i: usize| Ok::<_, candle_core::Error>((i, Coming::begin(&self.all[i])?));
+        let mut next = order.next().map(begin).transpose()?;
+        while let Some((i, coming)) = next {
+            let here = self.all[i].with_weights(coming.sent()?.finish()?);
+            next = order.next().map(begin).transpose()?;
+            f(i, &here)?;
+            // On a GPU the block has only been queued: its successor's copy, begun here, runs beside it.
+            next = next.map(|(i, coming)| Ok::<_, candle_core::Error>((i, coming.sent()?))).transpose()?;
+            drop(here);
+            self.all[i].give_back();
+        }
+        Ok(())
+    }
+}

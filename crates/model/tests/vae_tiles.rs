@@ -70,7 +70,7 @@ fn several_tiles_come_close_to_the_whole_picture() {
     let latent = whole.encode(&video).unwrap();
     let decoded = whole.decode(&latent).unwrap();
     let own = psnr(&decoded, &video);
-    for (side, overlap, of_decoding, of_encoding) in [(96, 24, 32.0, -15.0), (128, 32, 34.0, -17.0)] {
+    for (side, overlap, of_decoding, of_encoding) in [(96, 24, 50.0, -60.0), (128, 32, 50.0, -60.0)] {
         let tiled = nano().with_tiling(Some(Tiling { tile: [side; 2], overlap }));
         let (latent_tiled, decoded_tiled) = (tiled.encode(&video).unwrap(), tiled.decode(&latent).unwrap());
         let both = psnr(&tiled.decode(&latent_tiled).unwrap(), &video);
@@ -80,7 +80,7 @@ fn several_tiles_come_close_to_the_whole_picture() {
              there and back {both:.2} dB, whole {own:.2} dB"
         );
         assert!(decoding > of_decoding && encoding < of_encoding, "{decoding} dB, {encoding} dB");
-        assert!(both > own - 0.5, "there and back: {both} dB tiled, {own} dB whole");
+        assert!(both > own - 0.1, "there and back: {both} dB tiled, {own} dB whole");
     }
 }
 
@@ -109,8 +109,8 @@ fn no_seam_shows_where_tiles_meet() {
     let (at_joins, elsewhere) = (added(&mut joins()), added(&mut (0..90).chain(135..185).chain(230..319)));
     let steepest = joins().map(|c| steps_tiled[c] / steps_whole[c]).fold(0f32, f32::max);
     println!("steps over the whole picture's: {at_joins:.3} at joins, steepest {steepest:.3}, {elsewhere:.3} elsewhere");
-    assert!((at_joins / elsewhere - 1.0).abs() < 0.05, "{at_joins} at joins, {elsewhere} elsewhere");
-    assert!(steepest < 1.25, "{steepest}");
+    assert!((at_joins / elsewhere - 1.0).abs() < 0.02, "{at_joins} at joins, {elsewhere} elsewhere");
+    assert!(steepest < 1.1, "{steepest}");
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn every_layout_and_odd_sizes_work() {
             let expected = whole.decode(&latent).unwrap();
             let (encoding, decoding) = (relative_db(&found, &latent), relative_db(&decoded, &expected));
             println!("{name}, tiles {tile:?}: latent {encoding:.1} dB, decoded {decoding:.1} dB");
-            assert!(encoding < -3.0 && decoding < -3.0, "{name} {tile:?}: {encoding} dB, {decoding} dB");
+            assert!(encoding < -5.0 && decoding < -7.0, "{name} {tile:?}: {encoding} dB, {decoding} dB");
         }
     }
 }

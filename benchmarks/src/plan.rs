@@ -1,6 +1,6 @@
 //! The memory plan beside what is really held: every stage of a work run once, at a size that this machine can do.
 //!
-//! `bench-worker --plan MODEL FRAMES ROWS COLUMNS [--train] [--tile SIDE]`, where MODEL is a folder in diffusers' layout.
+//! `bench-worker --plan MODEL FRAMES ROWS COLUMNS [--train] [--tile SIDE] [--no-pictures]`, where MODEL is a folder in diffusers' layout.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -27,30 +27,36 @@ pub struct Asked {
     model: PathBuf,
     work: Work,
     mode: Mode,
+    /// Whether the VAE works too: at the size of a large transformer's clip it takes longest.
+    pictures: bool,
 }
 
 impl Asked {
     pub fn parse(arguments: &[&str]) -> Result<Self> {
         let [model, frames, height, width, options @ ..] = arguments else {
-            bail!("usage: bench-worker --plan MODEL FRAMES ROWS COLUMNS [--train] [--tile SIDE]")
+            bail!("usage: bench-worker --plan MODEL FRAMES ROWS COLUMNS [--train] [--tile SIDE] [--no-pictures]")
         };
-        let (mut task, mut tiling) = (Task::Generate { guided: false, rank: 0 }, None);
+        let (mut task, mut tiling, mut pictures) = (Task::Generate { guided: false, rank: 0 }, None, true);
         let mut options = options.iter();
         while let Some(&option) = options.next() {
             match option {
                 "--train" => task = Task::Train { rank: RANK, window: None },
                 "--tile" => tiling = Some(Tiling::square(options.next().context("--tile SIDE")?.parse()?)),
+                "--no-pictures" => pictures = false,
                 other => bail!("no option {other}"),
             }
         }
         let (frames, height, width) = (frames.parse()?, height.parse()?, width.parse()?);
         let work = Work { task, frames, height, width, held: 0 };
-        Ok(Self { model: model.into(), work, mode: Mode { memory: Memory::default(), tiling, window: frames } })
+        let mode = Mode { memory: Memory::default(), tiling, window: frames };
+        Ok(Self { model: model.into(), work, mode, pictures })
     }
 
     /// Prints the plan, then for every stage the bytes planned and reached.
     pub fn run(&self) -> Result<()> {
-        let plan = Plan::of(&self.work, &self.networks()?, Machine::Cpu, self.mode);
+        let mut plan = Plan::of(&self.work, &self.networks()?, Machine::Cpu, self.mode);
+        let of_vae = |stage: Stage| matches!(stage, Stage::Encode | Stage::Decode);
+        plan.stages.retain(|stage| self.pictures || !of_vae(stage.stage));
         println!("{plan}\n\n{:14}{:>12}{:>12}{:>8}", "stage", "planned MB", "reached MB", "ratio");
         let mut most: f64 = 0.0;
         let mut bench = Bench { asked: self, networks: None };

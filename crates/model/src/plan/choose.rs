@@ -34,12 +34,17 @@ pub(super) fn modes(work: &Work) -> impl Iterator<Item = Mode> + use<> {
     })
 }
 
+/// Streamed blocks are always trained by computing anew: what is kept for a gradient would keep their weights too.
 fn memories(training: bool) -> Vec<Memory> {
-    let of = |residency| {
-        let ways: &[bool] = if training { &[false, true] } else { &[false] };
-        ways.iter().map(move |&recompute| Memory { residency, recompute })
-    };
-    [Residency::Resident, Residency::Streamed].into_iter().flat_map(of).collect()
+    let of = |residency, recompute| Memory { residency, recompute };
+    match training {
+        true => vec![
+            of(Residency::Resident, false),
+            of(Residency::Resident, true),
+            of(Residency::Streamed, true),
+        ],
+        false => vec![of(Residency::Resident, false), of(Residency::Streamed, false)],
+    }
 }
 
 /// 4n+1 frames from the clip's down to [`LEAST_WINDOW`], or the clip's alone where it is shorter.

@@ -28,13 +28,16 @@ pub struct Networks {
 struct Counted {
     file: u64,
     numbers: u64,
+    /// Bytes in the file of the largest tensor: what is read lies there twice until it is copied.
+    largest: u64,
 }
 
-/// A part of a network: matrices that may stay as they lie in their file, and what is always widened.
+/// A block: matrices that may stay as they lie in their file, those that are f32 there, and norms and biases.
 #[derive(Clone, Copy, Debug, Default)]
 struct Part {
     stored: Counted,
-    widened: Counted,
+    matrices: Counted,
+    vectors: Counted,
 }
 
 /// A transformer's weights.
@@ -75,16 +78,21 @@ pub struct ImageSizes {
 
 impl Counted {
     fn of(tensor: &TensorInfo<'_>) -> Self {
-        Self { file: tensor.bytes, numbers: tensor.shape.iter().product::<usize>() as u64 }
+        let numbers = tensor.shape.iter().product::<usize>() as u64;
+        Self { file: tensor.bytes, numbers, largest: tensor.bytes }
     }
 
     fn plus(self, other: Self) -> Self {
-        Self { file: self.file + other.file, numbers: self.numbers + other.numbers }
+        Self {
+            file: self.file + other.file,
+            numbers: self.numbers + other.numbers,
+            largest: self.largest.max(other.largest),
+        }
     }
 
-    /// Widened to f32 while the file it came from is still mapped.
-    fn beside_file(self) -> u64 {
-        self.file + 4 * self.numbers
+    /// In f32, the largest tensor just read.
+    fn widened(self) -> u64 {
+        4 * self.numbers + self.largest
     }
 }
 
@@ -93,13 +101,22 @@ fn sum(parts: impl Iterator<Item = Counted>) -> Counted {
 }
 
 impl Part {
-    /// Bytes where matrices stay in their file and the rest is f32.
-    fn in_file(&self) -> u64 {
-        self.stored.file + self.widened.beside_file()
+    /// Bytes of the matrices while they are computed with.
+    fn matrices(&self, machine: Machine, stays_stored: bool) -> u64 {
+        let stored = if stays_stored { self.stored.file } else { number(machine) * self.stored.numbers };
+        stored + number(machine) * self.matrices.numbers
     }
 
     fn numbers(&self) -> u64 {
-        self.stored.numbers + self.widened.numbers
+        self.stored.numbers + self.matrices.numbers + self.vectors.numbers
+    }
+}
+
+/// Bytes of a number in the type that is computed with.
+fn number(machine: Machine) -> u64 {
+    match machine {
+        Machine::Cpu => 4,
+        Machine::Gpu => 2,
     }
 }
 
@@ -129,57 +146,62 @@ impl TransformerSizes {
         let is_matrix = name.ends_with(".weight") && tensor.shape.len() == 2;
         let part = &mut self.blocks[index];
         // What is f32 in its file already is read once (`Scope::matrix`).
-        let kind = match is_matrix && tensor.format != "f32" {
-            true => &mut part.stored,
-            false => &mut part.widened,
+        let kind = match (is_matrix, tensor.format.as_str()) {
+            (false, _) => &mut part.vectors,
+            (true, "f32") => &mut part.matrices,
+            (true, _) => &mut part.stored,
         };
         *kind = kind.plus(counted);
     }
 
     /// Whether blocks leave their matrices in their file, as [`crate::WanTransformer::load`] decides.
     fn stays_stored(&self, machine: Machine) -> bool {
-        let any = self.blocks.iter().any(|block| block.stored.file > 0);
-        machine == Machine::Cpu && self.config.dim() >= STORED_FROM && any
-    }
-
-    fn numbers_of_blocks(&self) -> u64 {
-        self.blocks.iter().map(Part::numbers).sum()
+        machine == Machine::Cpu && self.config.dim() >= STORED_FROM
     }
 
     /// Bytes of the blocks that are in memory at a time.
     fn blocks_bytes(&self, machine: Machine, residency: Residency) -> u64 {
-        let of_block = |block: &Part| match machine {
-            Machine::Cpu if self.stays_stored(machine) => block.in_file(),
-            Machine::Cpu => 4 * block.numbers(),
-            Machine::Gpu => 2 * block.numbers(),
+        let matrices = self.blocks.iter().map(|block| block.matrices(machine, self.stays_stored(machine)));
+        let vectors: u64 = self.blocks.iter().map(|block| 4 * block.vectors.numbers).sum();
+        let matrices: u64 = match residency {
+            Residency::Resident => matrices.sum(),
+            Residency::Streamed => IN_FLIGHT.min(self.blocks.len() as u64) * matrices.max().unwrap_or(0),
         };
-        let blocks = self.blocks.iter().map(of_block);
-        match residency {
-            Residency::Resident => blocks.sum(),
-            Residency::Streamed => IN_FLIGHT.min(self.blocks.len() as u64) * blocks.max().unwrap_or(0),
-        }
+        matrices + vectors
     }
 
     /// Bytes of the weights while the network is used.
     pub(super) fn bytes(&self, machine: Machine, residency: Residency) -> u64 {
         let outside = match machine {
-            Machine::Cpu if self.stays_stored(machine) => self.outside.beside_file(),
             Machine::Cpu => 4 * self.outside.numbers,
             Machine::Gpu => 2 * (self.outside.numbers + self.of_time),
         };
         outside + self.blocks_bytes(machine, residency)
     }
 
-    /// Bytes when the last tensor has been read and the file is still mapped; on a GPU the file lies elsewhere.
-    pub(super) fn bytes_loading(&self, machine: Machine, residency: Residency) -> u64 {
-        let file: u64 = self.outside.file + self.blocks.iter().map(|b| b.stored.file + b.widened.file).sum::<u64>();
-        let mapped = machine == Machine::Cpu && !self.stays_stored(machine) && residency == Residency::Resident;
-        self.bytes(machine, residency) + if mapped { file } else { 0 }
+    /// Bytes before the network was used for the first time: what stays in its file has not been touched yet.
+    pub(super) fn bytes_untouched(&self, machine: Machine, residency: Residency) -> u64 {
+        let stored = self.blocks.iter().map(|block| block.stored.file);
+        let untouched = match (self.stays_stored(machine), residency) {
+            (false, Residency::Resident) => 0,
+            (true, Residency::Resident) => stored.sum(),
+            (_, Residency::Streamed) => {
+                let matrices = |block: &Part| block.matrices(machine, self.stays_stored(machine));
+                IN_FLIGHT.min(self.blocks.len() as u64) * self.blocks.iter().map(matrices).max().unwrap_or(0)
+            }
+        };
+        self.bytes(machine, residency).saturating_sub(untouched)
     }
 
-    /// Bytes of all numbers in f32, for what is said about the network.
+    /// Bytes when the last tensor has been read.
+    pub(super) fn bytes_loading(&self, machine: Machine, residency: Residency) -> u64 {
+        let of_file = if machine == Machine::Cpu { self.outside.largest } else { 0 };
+        self.bytes_untouched(machine, residency) + of_file
+    }
+
+    /// How many numbers the network has.
     pub fn parameters(&self) -> u64 {
-        self.outside.numbers + self.numbers_of_blocks()
+        self.outside.numbers + self.blocks.iter().map(Part::numbers).sum::<u64>()
     }
 
     /// Numbers of the low-rank pairs of an adapter of this rank on the ten published layers of every block.
@@ -205,11 +227,6 @@ impl VaeSizes {
             Machine::Gpu => 8 * self.all.numbers,
         }
     }
-
-    /// The same while the file is mapped.
-    pub(super) fn bytes_loading(&self, machine: Machine) -> u64 {
-        self.bytes(machine) + if machine == Machine::Cpu { self.all.file } else { 0 }
-    }
 }
 
 impl TextSizes {
@@ -226,7 +243,7 @@ impl TextSizes {
 
     /// The most that is held of the weights at a time: the token embedding, or one block.
     pub(super) fn bytes(&self) -> u64 {
-        self.embedding.beside_file().max(self.block.beside_file())
+        self.embedding.widened().max(self.block.widened())
     }
 }
 
@@ -242,6 +259,6 @@ impl ImageSizes {
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.all.beside_file()
+        self.all.widened()
     }
 }

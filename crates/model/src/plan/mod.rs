@@ -9,6 +9,7 @@
 //! ```
 //!
 //! "Held" is what Linux calls resident: pages of mapped weight files count, though the system can take them back.
+//! What is said of streamed blocks and of tensors that are read once rests on pages being given back after use.
 
 mod choose;
 mod encoders;
@@ -217,21 +218,17 @@ impl Stages<'_> {
     }
 
     fn load(&self) -> StagePlan {
-        let residency = self.mode.memory.residency;
-        let transformers = &self.networks.transformers;
-        let of_transformers: u64 = transformers.iter().map(|t| t.bytes_loading(self.machine, residency)).sum();
-        // The VAE is read after the transformers, whose files are closed by then where nothing stays in them.
-        let then = self.transformers() + self.networks.vae.bytes_loading(self.machine);
-        StagePlan { weights: of_transformers.max(then), ..self.stage(Stage::Load) }
+        let transformers = self.transformers(TransformerSizes::bytes_loading);
+        StagePlan { weights: transformers + self.networks.vae.bytes(self.machine), ..self.stage(Stage::Load) }
     }
 
-    fn transformers(&self) -> u64 {
+    fn transformers(&self, bytes: impl Fn(&TransformerSizes, Machine, Residency) -> u64) -> u64 {
         let residency = self.mode.memory.residency;
-        self.networks.transformers.iter().map(|t| t.bytes(self.machine, residency)).sum()
+        self.networks.transformers.iter().map(|t| bytes(t, self.machine, residency)).sum()
     }
 
     fn networks(&self) -> u64 {
-        self.transformers() + self.networks.vae.bytes(self.machine)
+        self.transformers(TransformerSizes::bytes) + self.networks.vae.bytes(self.machine)
     }
 
     /// One clip in f32, as the VAE takes and gives it.
@@ -249,8 +246,9 @@ impl Stages<'_> {
 
     fn encode(&self) -> StagePlan {
         let stage = self.stage(Stage::Encode);
+        let transformers = self.transformers(TransformerSizes::bytes_untouched);
         StagePlan {
-            weights: self.networks(),
+            weights: transformers + self.networks.vae.bytes(self.machine),
             activations: vae::encoding(&self.networks.vae.config, self.tile()) + self.vae_workspace(),
             pictures: stage.pictures + self.video(),
             ..stage

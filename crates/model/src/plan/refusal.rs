@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::choose::modes;
-use super::size::show_bytes;
+use super::size::{GIB, show_bytes};
 use super::table::{mode_words, work_words};
-use super::{Machine, Networks, Plan, Work};
+use super::{LEAST_WINDOW, Machine, Networks, Plan, Task, Work};
 
 /// No way to do a work fits; what would.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub struct Refusal {
     pub least: Plan,
     /// The same work at the largest smaller picture that would fit, the shape about kept.
     pub smaller: Option<Work>,
-    /// The same work with the most frames that would fit.
+    /// The same work with the most frames that would fit; of a training with a set window, with the longest that would.
     pub shorter: Option<Work>,
 }
 
@@ -53,23 +53,40 @@ fn smaller(work: &Work) -> impl Iterator<Item = Work> + use<> {
     })
 }
 
-/// The work with 4n+1 frames, fewer and fewer.
+/// The work with 4n+1 frames, fewer and fewer; of a training whose window the user set, with a shorter one.
 fn shorter(work: &Work) -> impl Iterator<Item = Work> + use<> {
     let work = *work;
-    let frames = (1..work.frames).rev().filter(|frames| frames % 4 == 1);
-    frames.map(move |frames| Work {
-        frames,
-        held: work.held * frames as u64 / work.frames.max(1) as u64,
-        ..work
+    let (longest, least) = match work.task {
+        Task::Generate { .. } => (work.frames, 1),
+        Task::Train { window: Some(window), .. } => (window, LEAST_WINDOW),
+        // All windows have been tried.
+        Task::Train { window: None, .. } => (0, 0),
+    };
+    let frames = (least..longest).rev().filter(|frames| frames % 4 == 1);
+    frames.map(move |frames| match work.task {
+        Task::Generate { .. } => {
+            let held = work.held * frames as u64 / work.frames.max(1) as u64;
+            Work { frames, held, ..work }
+        }
+        Task::Train { rank, .. } => Work { task: Task::Train { rank, window: Some(frames) }, ..work },
     })
+}
+
+/// `33 frames`, or `windows of 9`
+fn length_words(work: &Work) -> String {
+    match work.task {
+        Task::Train { window: Some(window), .. } => format!("windows of {window}"),
+        _ => format!("{} frames", work.frames),
+    }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (work, least) = (work_words(&self.least.work), &self.least);
-        let (limit, peak) = (show_bytes(self.limit), show_bytes(least.peak()));
+        // Rounded up, so that what is named is enough.
+        let (limit, peak) = (show_bytes(self.limit), show_bytes(least.peak().next_multiple_of(GIB / 10)));
         write!(f, "{limit} of memory are too little to {work}: the least is {peak} ({})", mode_words(least))?;
-        let shorter = self.shorter.map(|work| format!("{} frames", work.frames));
+        let shorter = self.shorter.as_ref().map(length_words);
         let smaller = self.smaller.map(|work| format!("{}x{}", work.width, work.height));
         match (smaller, shorter) {
             (Some(smaller), Some(shorter)) => write!(f, "; {smaller}, or {shorter}, would fit"),

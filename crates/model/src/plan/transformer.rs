@@ -5,7 +5,7 @@
 
 use crate::config::TransformerConfig;
 
-use super::{Machine, Memory};
+use super::{Machine, Memory, Residency};
 
 /// What one clip is to the transformer.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +116,8 @@ pub(super) fn sampling(config: &TransformerConfig, clip: Clip, machine: Machine)
 pub(super) fn training(config: &TransformerConfig, clip: Clip, machine: Machine, memory: Memory) -> u64 {
     let rows = Rows { config, clip, machine };
     let blocks = config.num_layers as u64;
-    let kept = match memory.recompute {
+    // Streamed blocks are always computed anew.
+    let kept = match memory.recompute || memory.residency == Residency::Streamed {
         true => blocks * rows.row() + rows.graph(),
         false => blocks * rows.graph(),
     };

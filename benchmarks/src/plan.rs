@@ -10,11 +10,12 @@ use candle_core::{DType, Device, Tensor};
 use lora_edit_adapt::{Adapter, Recipe, TrainInput, TrainState, train};
 use lora_edit_model::flow::NoiseStream;
 use lora_edit_model::plan::{
-    ImageSizes, Machine, Memory, Mode, Networks, Plan, Stage, Task, TextSizes, TransformerSizes, VaeSizes, Work,
+    ImageSizes, Machine, Memory, Mode, Networks, Plan, Stage, Task, TextSizes, TransformerSizes, VaeSizes,
+    Work,
 };
 use lora_edit_model::{
-    ClipVision, ClipVisionConfig, Tiling, TransformerConfig, Umt5Config, Umt5Encoder, VaeConfig, WanTransformer,
-    WanVae, Weights,
+    ClipVision, ClipVisionConfig, Tiling, TransformerConfig, Umt5Config, Umt5Encoder, VaeConfig,
+    WanTransformer, WanVae, Weights,
 };
 
 use crate::usage;
@@ -34,7 +35,9 @@ pub struct Asked {
 impl Asked {
     pub fn parse(arguments: &[&str]) -> Result<Self> {
         let [model, frames, height, width, options @ ..] = arguments else {
-            bail!("usage: bench-worker --plan MODEL FRAMES ROWS COLUMNS [--train] [--tile SIDE] [--no-pictures]")
+            bail!(
+                "usage: bench-worker --plan MODEL FRAMES ROWS COLUMNS [--train] [--tile SIDE] [--no-pictures]"
+            )
         };
         let (mut task, mut tiling, mut pictures) = (Task::Generate { guided: false, rank: 0 }, None, true);
         let mut options = options.iter();

@@ -66,7 +66,8 @@ impl Tiles {
     /// Row after row.
     pub fn all(&self) -> impl Iterator<Item = Tile<'_>> {
         let [rows, columns] = &self.axes;
-        let at = (0..rows.spans.len()).flat_map(|row| (0..columns.spans.len()).map(move |column| [row, column]));
+        let at =
+            (0..rows.spans.len()).flat_map(|row| (0..columns.spans.len()).map(move |column| [row, column]));
         at.map(|at| Tile { axes: &self.axes, at })
     }
 }
@@ -137,13 +138,15 @@ impl Canvas {
         let [channels, clip_frames, rows, columns] = self.shape;
         let (count, found, height, width) = frames.dims4()?;
         let spans = tile.spans().map(|span| span.start * self.scale..span.end * self.scale);
-        if (found, height, width) != (channels, spans[0].len(), spans[1].len()) || frame + count > clip_frames {
+        if (found, height, width) != (channels, spans[0].len(), spans[1].len()) || frame + count > clip_frames
+        {
             bail!("a tile of {spans:?} got frames of shape {:?}", frames.dims());
         }
         let [of_rows, of_columns] = [0, 1].map(|axis| tile.axes[axis].weights(tile.at[axis], self.scale));
         with_values(&frames.to_device(&Device::Cpu)?, |values| {
             for (i, line) in values.chunks_exact(width).enumerate() {
-                let (row, channel, frame) = (i % height, i / height % channels, frame + i / height / channels);
+                let (row, channel, frame) =
+                    (i % height, i / height % channels, frame + i / height / channels);
                 let plane = channel * clip_frames + frame;
                 let start = (plane * rows + spans[0].start + row) * columns + spans[1].start;
                 let into = &mut self.values[start..start + width];
@@ -170,7 +173,9 @@ mod tests {
 
     #[test]
     fn tiles_cover_the_picture_and_share_what_was_asked() {
-        for (size, tile, overlap) in [(20, 20, 4), (21, 20, 4), (60, 16, 4), (61, 16, 8), (7, 3, 1), (5, 1, 9)] {
+        for (size, tile, overlap) in
+            [(20, 20, 4), (21, 20, 4), (60, 16, 4), (61, 16, 8), (7, 3, 1), (5, 1, 9)]
+        {
             let axis = Axis::new(size, tile, overlap);
             assert_eq!((axis.spans[0].start, axis.spans.last().unwrap().end), (0, size));
             for pair in axis.spans.windows(2) {
@@ -183,7 +188,9 @@ mod tests {
 
     #[test]
     fn weights_of_all_tiles_sum_to_one_everywhere() {
-        for (size, tile, overlap, scale) in [(60, 16, 4, 8), (61, 16, 8, 1), (7, 3, 1, 16), (9, 5, 2, 3), (4, 1, 0, 8)] {
+        for (size, tile, overlap, scale) in
+            [(60, 16, 4, 8), (61, 16, 8, 1), (7, 3, 1, 16), (9, 5, 2, 3), (4, 1, 0, 8)]
+        {
             let axis = Axis::new(size, tile, overlap);
             let mut sums = vec![0f32; size * scale];
             for (i, span) in axis.spans.iter().enumerate() {

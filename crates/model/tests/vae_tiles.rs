@@ -87,7 +87,8 @@ fn several_tiles_come_close_to_the_whole_picture() {
 /// The change from one column to the next in each column, as a mean over all rows, channels and frames.
 fn steps(video: &Tensor) -> Vec<f32> {
     let columns = video.dim(4).unwrap();
-    let steps = (video.narrow(4, 1, columns - 1).unwrap() - video.narrow(4, 0, columns - 1).unwrap()).unwrap();
+    let steps =
+        (video.narrow(4, 1, columns - 1).unwrap() - video.narrow(4, 0, columns - 1).unwrap()).unwrap();
     steps.abs().unwrap().mean((0, 1, 2, 3)).unwrap().to_vec1().unwrap()
 }
 
@@ -100,15 +101,16 @@ fn no_seam_shows_where_tiles_meet() {
     // 320 columns in three tiles of 128, 96 apart.
     let (steps_whole, steps_tiled) = (steps(&whole), steps(&tiled));
     let added = |columns: &mut dyn Iterator<Item = usize>| {
-        let (sum, count) = columns.fold((0.0, 0), |(sum, count), c| {
-            (sum + f64::from(steps_tiled[c] / steps_whole[c]), count + 1)
-        });
+        let (sum, count) = columns
+            .fold((0.0, 0), |(sum, count), c| (sum + f64::from(steps_tiled[c] / steps_whole[c]), count + 1));
         sum / f64::from(count)
     };
     let joins = || [96..128, 192..224].into_iter().flatten();
     let (at_joins, elsewhere) = (added(&mut joins()), added(&mut (0..90).chain(135..185).chain(230..319)));
     let steepest = joins().map(|c| steps_tiled[c] / steps_whole[c]).fold(0f32, f32::max);
-    println!("steps over the whole picture's: {at_joins:.3} at joins, steepest {steepest:.3}, {elsewhere:.3} elsewhere");
+    println!(
+        "steps over the whole picture's: {at_joins:.3} at joins, steepest {steepest:.3}, {elsewhere:.3} elsewhere"
+    );
     assert!((at_joins / elsewhere - 1.0).abs() < 0.02, "{at_joins} at joins, {elsewhere} elsewhere");
     assert!(steepest < 1.1, "{steepest}");
 }

@@ -58,7 +58,8 @@ fn write_shard(path: &Path, tensors: &[Named], hollow: bool) -> Result<()> {
     let (mut header, mut end) = (Map::new(), 0);
     for tensor in tensors {
         let offsets = [end, end + bytes(tensor)];
-        header.insert(tensor.0.clone(), json!({ "dtype": "BF16", "shape": tensor.1, "data_offsets": offsets }));
+        header
+            .insert(tensor.0.clone(), json!({ "dtype": "BF16", "shape": tensor.1, "data_offsets": offsets }));
         end = offsets[1];
     }
     let header = serde_json::to_vec(&header)?;

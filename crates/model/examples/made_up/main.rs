@@ -53,11 +53,14 @@ enum Model {
 
 impl Model {
     fn sizes(self) -> Transformer {
-        let large = Transformer { width: 5120, ffn: 13_824, heads: 40, blocks: 40, text: 4096, image: Some(1280) };
+        let large =
+            Transformer { width: 5120, ffn: 13_824, heads: 40, blocks: 40, text: 4096, image: Some(1280) };
         match self {
             Self::I2v14b => large,
             Self::FunInp1_3b => Transformer { width: 1536, ffn: 8960, heads: 12, blocks: 30, ..large },
-            Self::Small => Transformer { width: 768, ffn: 3072, heads: 12, blocks: 10, text: 768, image: None },
+            Self::Small => {
+                Transformer { width: 768, ffn: 3072, heads: 12, blocks: 10, text: 768, image: None }
+            }
         }
     }
 }
@@ -67,14 +70,18 @@ fn main() -> Result<()> {
     let part = |name: &str| args.out.join(name);
     let published = args.model.sizes();
     let sizes = Transformer { blocks: args.blocks.unwrap_or(published.blocks), ..published };
-    let tensors: Vec<_> = sizes.outside().into_iter().chain((0..sizes.blocks).flat_map(|i| sizes.block(i))).collect();
+    let tensors: Vec<_> =
+        sizes.outside().into_iter().chain((0..sizes.blocks).flat_map(|i| sizes.block(i))).collect();
     let stem = "diffusion_pytorch_model";
     told(&part("transformer"), write(&part("transformer"), stem, &tensors, args.hollow)?);
     configure(&part("transformer"), &transformer_config(&sizes))?;
     if args.vae {
         let base = if args.model == Model::Small { 48 } else { 96 };
         told(&part("vae"), write(&part("vae"), stem, &shapes::vae(base), args.hollow)?);
-        configure(&part("vae"), &json!({ "_class_name": "AutoencoderKLWan", "base_dim": base, "z_dim": 16 }))?;
+        configure(
+            &part("vae"),
+            &json!({ "_class_name": "AutoencoderKLWan", "base_dim": base, "z_dim": 16 }),
+        )?;
     }
     if args.text {
         told(&part("text_encoder"), write(&part("text_encoder"), "model", &shapes::umt5(24), args.hollow)?);

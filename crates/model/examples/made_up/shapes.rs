@@ -41,7 +41,9 @@ impl Transformer {
         }
         all.push(("head.modulation".into(), vec![1, 2, dim]));
         if let Some(image) = self.image {
-            for (name, shape) in [("0", vec![image]), ("1", vec![image, image]), ("3", vec![dim, image]), ("4", vec![dim])] {
+            for (name, shape) in
+                [("0", vec![image]), ("1", vec![image, image]), ("3", vec![dim, image]), ("4", vec![dim])]
+            {
                 all.extend(with_bias(&format!("img_emb.proj.{name}"), &shape));
             }
         }
@@ -135,7 +137,9 @@ pub fn vae(base: usize) -> Vec<Named> {
     };
     let resize = |at: &str, inputs: usize, outputs: usize, time: Option<usize>| {
         let mut all = with_bias(&format!("{at}.resample.1"), &[outputs, inputs, 3, 3]).to_vec();
-        all.extend(time.iter().flat_map(|&outputs| conv(&format!("{at}.time_conv"), inputs, outputs, [3, 1])));
+        all.extend(
+            time.iter().flat_map(|&outputs| conv(&format!("{at}.time_conv"), inputs, outputs, [3, 1])),
+        );
         all
     };
     let mut all: Vec<Named> = conv("conv1", 2 * z, 2 * z, [1, 1]).to_vec();

@@ -12,7 +12,12 @@ const TILES: [usize; 5] = [512, 384, 256, 192, 128];
 ///
 /// # Errors
 /// When nothing fits; says what would.
-pub fn choose(work: &Work, networks: &Networks, machine: Machine, limit: Option<u64>) -> Result<Plan, Box<Refusal>> {
+pub fn choose(
+    work: &Work,
+    networks: &Networks,
+    machine: Machine,
+    limit: Option<u64>,
+) -> Result<Plan, Box<Refusal>> {
     let fits = |plan: &Plan| limit.is_none_or(|limit| plan.peak() <= limit);
     let plan = modes(work).map(|mode| Plan { limit, ..Plan::of(work, networks, machine, mode) }).find(fits);
     plan.ok_or_else(|| Box::new(Refusal::of(work, networks, machine, limit.unwrap_or(u64::MAX))))
@@ -38,11 +43,9 @@ pub(super) fn modes(work: &Work) -> impl Iterator<Item = Mode> + use<> {
 fn memories(training: bool) -> Vec<Memory> {
     let of = |residency, recompute| Memory { residency, recompute };
     match training {
-        true => vec![
-            of(Residency::Resident, false),
-            of(Residency::Resident, true),
-            of(Residency::Streamed, true),
-        ],
+        true => {
+            vec![of(Residency::Resident, false), of(Residency::Resident, true), of(Residency::Streamed, true)]
+        }
         false => vec![of(Residency::Resident, false), of(Residency::Streamed, false)],
     }
 }

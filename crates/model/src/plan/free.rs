@@ -43,7 +43,9 @@ fn granted(groups: &str, root: &Path) -> Option<u64> {
         let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?.trim_start_matches('/'));
         match controllers {
             "" => Some((root.join(path), true)),
-            _ if controllers.split(',').any(|c| c == "memory") => Some((root.join("memory").join(path), false)),
+            _ if controllers.split(',').any(|c| c == "memory") => {
+                Some((root.join("memory").join(path), false))
+            }
             _ => None,
         }
     };

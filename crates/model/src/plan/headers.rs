@@ -134,7 +134,8 @@ impl TransformerSizes {
     fn count(&mut self, tensor: &TensorInfo<'_>) {
         let counted = Counted::of(tensor);
         let in_block = tensor.name.strip_prefix("blocks.").and_then(|rest| rest.split_once('.'));
-        let Some((index, name)) = in_block.and_then(|(i, name)| Some((i.parse::<usize>().ok()?, name))) else {
+        let Some((index, name)) = in_block.and_then(|(i, name)| Some((i.parse::<usize>().ok()?, name)))
+        else {
             let is_time = tensor.name.starts_with("time_");
             self.of_time += if is_time { counted.numbers } else { 0 };
             self.outside = self.outside.plus(counted);
@@ -252,9 +253,9 @@ impl ImageSizes {
     pub fn of(weights: &Weights, config: ClipVisionConfig) -> Self {
         let weights = official_names(weights);
         let unused = format!("visual.transformer.{}.", config.num_hidden_layers.saturating_sub(1));
-        let used = weights.tensors().filter(|tensor| {
-            tensor.name.starts_with("visual.") && !tensor.name.starts_with(&unused)
-        });
+        let used = weights
+            .tensors()
+            .filter(|tensor| tensor.name.starts_with("visual.") && !tensor.name.starts_with(&unused));
         Self { all: sum(used.map(|tensor| Counted::of(&tensor))), config }
     }
 

@@ -34,8 +34,8 @@ use crate::vae_tiles::Tiling;
 
 /// Least frames of a window that a training can be cut down to: the paper's.
 pub const LEAST_WINDOW: usize = 9;
-/// The program itself, its threads' stacks and what the allocator keeps between sizes.
-const PROGRAM: u64 = 24 << 20;
+/// The program itself, its threads' stacks, and what the allocator keeps of the stages before (`kernels::settle_memory`).
+const PROGRAM: u64 = 40 << 20;
 
 /// What is computed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -281,7 +281,8 @@ impl Stages<'_> {
         let latent = |sizes: &TransformerSizes| {
             if guided { 4 * sizes.config.out_channels as u64 * self.clip(sizes).cells } else { 0 }
         };
-        let held = |t: &TransformerSizes| transformer::sampling(&t.config, self.clip(t), self.machine) + latent(t);
+        let held =
+            |t: &TransformerSizes| transformer::sampling(&t.config, self.clip(t), self.machine) + latent(t);
         let adapter = self.networks.transformers.iter().map(|t| 4 * t.adapter_numbers(rank)).sum();
         StagePlan {
             weights: self.networks(),
@@ -294,7 +295,8 @@ impl Stages<'_> {
     fn train(&self) -> StagePlan {
         let Task::Train { rank, .. } = self.work.task else { return self.stage(Stage::Train) };
         let memory = self.mode.memory;
-        let held = |t: &TransformerSizes| transformer::training(&t.config, self.clip(t), self.machine, memory);
+        let held =
+            |t: &TransformerSizes| transformer::training(&t.config, self.clip(t), self.machine, memory);
         // The pair, its gradient and two moments, in f32.
         let adapter = self.most(|t| 16 * t.adapter_numbers(rank));
         StagePlan {

@@ -55,7 +55,8 @@ fn networks(config: TransformerConfig) -> Networks {
 fn matrices(config: &TransformerConfig) -> Vec<(String, Vec<usize>)> {
     let (dim, ffn) = (config.dim(), config.ffn_dim);
     let block = |i: usize| {
-        let square = ["self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o", "cross_attn.q", "cross_attn.k"];
+        let square =
+            ["self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o", "cross_attn.q", "cross_attn.k"];
         let others = ["cross_attn.v", "cross_attn.o", "cross_attn.k_img", "cross_attn.v_img"];
         let square = square.into_iter().chain(others).map(|name| (name, vec![dim, dim]));
         let all = square.chain([("ffn.0", vec![ffn, dim]), ("ffn.2", vec![dim, ffn])]);
@@ -137,7 +138,9 @@ fn bytes_of_weights_are_those_of_the_header() {
 fn twelve_gib_on_the_14b_give_a_plan_or_say_what_would_fit() {
     let networks = networks(i2v_14b(40));
     for machine in [Machine::Cpu, Machine::Gpu] {
-        for work in [generate(81, 480, 832), generate(81, 720, 1280), train(49, 480, 832), train(81, 720, 1280)] {
+        for work in
+            [generate(81, 480, 832), generate(81, 720, 1280), train(49, 480, 832), train(81, 720, 1280)]
+        {
             match choose(&work, &networks, machine, Some(12 * GIB)) {
                 Ok(plan) => {
                     println!("{plan}\n");
@@ -147,7 +150,10 @@ fn twelve_gib_on_the_14b_give_a_plan_or_say_what_would_fit() {
                 Err(refusal) => {
                     println!("{refusal}\n");
                     let said = refusal.to_string();
-                    assert!(!said.contains('\n') && said.starts_with("12.0 GiB of memory are too little"), "{said}");
+                    assert!(
+                        !said.contains('\n') && said.starts_with("12.0 GiB of memory are too little"),
+                        "{said}"
+                    );
                     let smaller = refusal.smaller.unwrap();
                     assert!(said.contains(&format!("{}x{}", smaller.width, smaller.height)), "{said}");
                     assert!(choose(&smaller, &networks, machine, Some(12 * GIB)).is_ok());
@@ -162,7 +168,10 @@ fn a_refusal_names_the_least_and_the_most_that_would_fit() {
     let networks = networks(i2v_14b(40));
     let refusal = choose(&generate(241, 1088, 1920), &networks, Machine::Cpu, Some(16 * GIB)).unwrap_err();
     let (least, shorter) = (refusal.least.peak(), refusal.shorter.unwrap());
-    assert!(least > 16 * GIB && refusal.to_string().contains(&show_bytes(least.next_multiple_of(GIB / 10))), "{refusal}");
+    assert!(
+        least > 16 * GIB && refusal.to_string().contains(&show_bytes(least.next_multiple_of(GIB / 10))),
+        "{refusal}"
+    );
     assert!(choose(&shorter, &networks, Machine::Cpu, Some(16 * GIB)).is_ok());
     let longer = Work { frames: shorter.frames + 4, ..shorter };
     assert!(choose(&longer, &networks, Machine::Cpu, Some(16 * GIB)).is_err());
@@ -206,7 +215,10 @@ fn the_fastest_mode_that_fits_is_chosen() {
 fn a_plan_is_shown_as_a_table_and_kept_as_json() {
     let plan = choose(&generate(17, 480, 832), &networks(i2v_14b(2)), Machine::Cpu, Some(64 * GIB)).unwrap();
     let shown = plan.to_string();
-    assert!(shown.starts_with("generate 17 frames of 832x480 on the CPU: all blocks in memory, VAE whole\n"), "{shown}");
+    assert!(
+        shown.starts_with("generate 17 frames of 832x480 on the CPU: all blocks in memory, VAE whole\n"),
+        "{shown}"
+    );
     assert!(shown.ends_with("of 64.0 GiB") && shown.lines().count() == 3 + plan.stages.len(), "{shown}");
     let json = serde_json::to_string(&plan).unwrap();
     assert!(json.contains("\"residency\":\"resident\""), "{json}");

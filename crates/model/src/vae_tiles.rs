@@ -77,7 +77,7 @@ impl Axis {
     fn new(size: usize, tile: usize, overlap: usize) -> Self {
         let overlap = overlap.min(tile / 2);
         let steps = size.saturating_sub(tile).div_ceil((tile - overlap).max(1));
-        let start = |i: usize| if steps == 0 { 0 } else { i * (size - tile) / steps };
+        let start = |i: usize| (i * (size - tile)).checked_div(steps).unwrap_or(0);
         Self { size, spans: (0..=steps).map(|i| start(i)..start(i) + tile).collect() }
     }
 

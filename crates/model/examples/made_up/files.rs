@@ -1,7 +1,7 @@
 //! Sharded safetensors files of made-up numbers, written as they are made: no tensor is ever whole in memory.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufWriter, Seek, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -67,7 +67,7 @@ fn write_shard(path: &Path, tensors: &[Named], hollow: bool) -> Result<()> {
     file.write_all(&(header.len() as u64).to_le_bytes())?;
     file.write_all(&header)?;
     if hollow {
-        let length = file.seek(SeekFrom::Current(0))? + end;
+        let length = file.stream_position()? + end;
         file.into_inner()?.set_len(length)?;
         return Ok(());
     }

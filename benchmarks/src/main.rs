@@ -1,9 +1,11 @@
-//! Measures our side of the benchmarks: answers requests line by line, or with `--memory CASE` one case's memory.
+//! Measures our side of the benchmarks: answers requests line by line, or with `--memory CASE` one case's memory,
+//! or with `--plan ...` the memory plan beside what is reached.
 #![forbid(unsafe_code)]
 
 mod cases;
 mod kernels;
 mod networks;
+mod plan;
 mod streamed;
 mod usage;
 mod worker;
@@ -24,6 +26,7 @@ fn main() -> Result<()> {
             println!("{}", worker::memory(&cases, name)?);
             Ok(())
         }
-        _ => bail!("usage: bench-worker [--memory CASE]"),
+        ["--plan", ref rest @ ..] => plan::Asked::parse(rest)?.run(),
+        _ => bail!("usage: bench-worker [--memory CASE | --plan ...]"),
     }
 }

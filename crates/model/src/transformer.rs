@@ -21,7 +21,7 @@ use crate::weights::{Placement, Scope, Weights};
 
 /// Width from which blocks leave their weights as they lie in their file: narrower networks are small, and clips of few
 /// tokens would pay more for decoding than for multiplying.
-const STORED_FROM: usize = 1024;
+pub(crate) const STORED_FROM: usize = 1024;
 
 /// Wan 2.1 image-to-video (with CLIP, of one frame or of the first and the last) or text-to-video, Wan 2.2 TI2V 5B,
 /// and either expert of Wan 2.2 A14B.

@@ -8,6 +8,7 @@ use crate::config::VaeConfig;
 use crate::error::Loaded;
 use crate::names::{VaeStage, decoder_stages, encoder_stages, official_vae_name};
 use crate::vae_blocks::{CausalConv, FrameAttention, History, Norm, Residual, Stage};
+use crate::vae_tiles::{Canvas, Tiles, Tiling};
 use crate::weights::{Placement, Scope, Weights};
 
 /// Encoder and decoder of one VAE.
@@ -19,6 +20,7 @@ pub struct WanVae {
     after: CausalConv,
     /// `conv2`: before the decoder.
     before: CausalConv,
+    tiling: Option<Tiling>,
 }
 
 impl WanVae {
@@ -35,8 +37,22 @@ impl WanVae {
             decoder: Side::load_decoder(&w, &config)?,
             after: pointwise("conv1", 2 * z)?,
             before: pointwise("conv2", z)?,
+            tiling: None,
             config,
         })
+    }
+
+    /// The same network, working through pictures larger than a tile in tiles; `None` takes every picture whole.
+    ///
+    /// The result differs a little from the whole picture's: norms and convolutions see no further than the tile, and the
+    /// attention in the middle looks at the tile's own pixels only. A picture that fits in one tile gives the same bits.
+    pub fn with_tiling(self, tiling: Option<Tiling>) -> Self {
+        Self { tiling, ..self }
+    }
+
+    /// How pictures are cut into tiles, if they are.
+    pub fn tiling(&self) -> Option<Tiling> {
+        self.tiling
     }
 
     /// Builds the network from a folder that holds `config.json` and safetensors.
@@ -74,11 +90,17 @@ impl WanVae {
                 "video of {frames} frames, {rows}x{columns}: frames must be 1 + 4n, rows and columns multiples of {factor}"
             );
         }
-        each_clip(video, |clip| {
-            let clip = fold_patches(&frames_first(clip)?, self.config.patch())?;
-            let chunks = std::iter::once((0, 1)).chain((1..frames).step_by(4).map(|first| (first, 4)));
-            let means = self.encoder.run(&clip, chunks)?;
-            channels_first(&self.after.on_frames(&means)?.narrow(1, 0, self.config.z_dim)?)
+        let tiles = self.tiles([rows / factor, columns / factor]);
+        each_clip(video, |clip| match &tiles {
+            Some(tiles) => self.encode_tiles(clip, tiles),
+            None => {
+                let mut means = Vec::new();
+                self.encode_chunks(clip, |mean| {
+                    means.push(mean);
+                    Ok(())
+                })?;
+                channels_first(&self.latent_mean(&Tensor::cat(&means, 0)?)?)
+            }
         })
     }
 
@@ -87,12 +109,78 @@ impl WanVae {
     /// # Errors
     /// When the shape does not fit.
     pub fn decode(&self, latent: &Tensor) -> Result<Tensor> {
-        let (_, _, frames, _, _) = latent.dims5()?;
-        each_clip(latent, |clip| {
-            let clip = self.before.on_frames(&frames_first(clip)?)?;
-            let pixels = self.decoder.run(&clip, (0..frames).map(|frame| (frame, 1)))?;
-            channels_first(&unfold_patches(&pixels, self.config.patch())?)?.clamp(-1f32, 1f32)
+        let (_, _, _, rows, columns) = latent.dims5()?;
+        let tiles = self.tiles([rows, columns]);
+        each_clip(latent, |clip| match &tiles {
+            Some(tiles) => self.decode_tiles(clip, tiles),
+            None => {
+                let mut chunks = Vec::new();
+                self.decode_chunks(clip, |pixels| {
+                    chunks.push(pixels);
+                    Ok(())
+                })?;
+                let pixels = Tensor::cat(&chunks, 0)?;
+                chunks.clear();
+                channels_first(&unfold_patches(&pixels, self.config.patch())?)?.clamp(-1f32, 1f32)
+            }
         })
+    }
+
+    /// Where the tiles of a picture of so many latent rows and columns lie; none where one tile holds it.
+    fn tiles(&self, cells: [usize; 2]) -> Option<Tiles> {
+        self.tiling.and_then(|tiling| Tiles::new(cells, tiling, self.config.spatial_factor()))
+    }
+
+    /// Each tile runs through time by itself: (C, T, H, W) -> (z, T', h, w)
+    fn encode_tiles(&self, clip: &Tensor, tiles: &Tiles) -> Result<Tensor> {
+        let frames = self.config.latent_frames(clip.dim(1)?);
+        let mut canvas = Canvas::new([self.config.z_dim, frames], tiles, 1);
+        for tile in tiles.all() {
+            let mut frame = 0;
+            self.encode_chunks(&tile.of_pixels(clip, self.config.spatial_factor())?, |mean| {
+                canvas.add(&self.latent_mean(&mean)?, frame, &tile)?;
+                frame += mean.dim(0)?;
+                Ok(())
+            })?;
+        }
+        canvas.into_tensor(clip.device(), None)
+    }
+
+    /// (z, T', h, w) -> (C, T, H, W)
+    fn decode_tiles(&self, latent: &Tensor, tiles: &Tiles) -> Result<Tensor> {
+        let (patch, factor) = (self.config.patch(), self.config.spatial_factor());
+        let frames = 1 + (latent.dim(1)? - 1) * self.config.temporal_factor();
+        let mut canvas = Canvas::new([self.config.out_channels / (patch * patch), frames], tiles, factor);
+        for tile in tiles.all() {
+            let mut frame = 0;
+            self.decode_chunks(&tile.of_pixels(latent, 1)?, |pixels| {
+                canvas.add(&unfold_patches(&pixels, patch)?, frame, &tile)?;
+                frame += pixels.dim(0)?;
+                Ok(())
+            })?;
+        }
+        canvas.into_tensor(latent.device(), Some([-1.0, 1.0]))
+    }
+
+    /// Hands what the encoder says of each chunk of `clip` (C, T, H, W) to `sink`, (1, 2 z, h, w): the first frame
+    /// alone, then four by four.
+    fn encode_chunks(&self, clip: &Tensor, sink: impl FnMut(Tensor) -> Result<()>) -> Result<()> {
+        let chunks = std::iter::once((0, 1)).chain((1..clip.dim(1)?).step_by(4).map(|first| (first, 4)));
+        let chunk = |(first, frames)| {
+            fold_patches(&frames_first(&clip.narrow(1, first, frames)?)?, self.config.patch())
+        };
+        self.encoder.run(chunks.map(chunk), sink)
+    }
+
+    /// Hands the frames of each chunk of the latent `clip` (z, T', h, w) to `sink`, (1 or 4, 3 p p, H / p, W / p).
+    fn decode_chunks(&self, clip: &Tensor, sink: impl FnMut(Tensor) -> Result<()>) -> Result<()> {
+        let clip = self.before.on_frames(&frames_first(clip)?)?;
+        self.decoder.run((0..clip.dim(0)?).map(|frame| clip.narrow(0, frame, 1)), sink)
+    }
+
+    /// The mean out of mean and deviation (T', 2 z, h, w).
+    fn latent_mean(&self, encoded: &Tensor) -> Result<Tensor> {
+        self.after.on_frames(encoded)?.narrow(1, 0, self.config.z_dim)
     }
 
     /// A latent as the transformer sees it: each channel less its mean, over its deviation.
@@ -166,17 +254,21 @@ impl Side {
         })
     }
 
-    /// The chunks (first frame, frames) of a clip (T, C, H, W) one after the other.
-    fn run(&self, clip: &Tensor, chunks: impl Iterator<Item = (usize, usize)>) -> Result<Tensor> {
+    /// The chunks (T, C, H, W) of a clip one after the other; `sink` gets what comes of each.
+    fn run(
+        &self,
+        chunks: impl Iterator<Item = Result<Tensor>>,
+        mut sink: impl FnMut(Tensor) -> Result<()>,
+    ) -> Result<()> {
         let mut history = History::default();
-        let chunks = chunks.map(|(first, frames)| {
+        for chunk in chunks {
             history.rewind();
-            self.chunk(&clip.narrow(0, first, frames)?, &mut history)
-        });
-        Tensor::cat(&chunks.collect::<Result<Vec<_>>>()?, 0)
+            sink(self.chunk(chunk?, &mut history)?)?;
+        }
+        Ok(())
     }
 
-    fn chunk(&self, x: &Tensor, history: &mut History) -> Result<Tensor> {
+    fn chunk(&self, x: Tensor, history: &mut History) -> Result<Tensor> {
         let mut x = self.first.forward(x, history)?;
         if self.middle_first {
             x = self.middle(&x, history)?;
@@ -187,7 +279,11 @@ impl Side {
         if !self.middle_first {
             x = self.middle(&x, history)?;
         }
-        self.last.forward(&self.norm.activated(&x)?, history)
+        let normed = {
+            let x = x;
+            self.norm.activated(&x)?
+        };
+        self.last.forward(normed, history)
     }
 
     fn middle(&self, x: &Tensor, history: &mut History) -> Result<Tensor> {

@@ -56,10 +56,10 @@ impl History {
 
 impl Slot {
     /// The frames remembered and `x`; remembers the last `keep` of them.
-    fn extend(&mut self, x: &Tensor, keep: usize) -> Result<Tensor> {
+    fn extend(&mut self, x: Tensor, keep: usize) -> Result<Tensor> {
         let joined = match &self.past {
-            Some(past) => Tensor::cat(&[past, x], 0)?,
-            None => x.clone(),
+            Some(past) => Tensor::cat(&[past, &x], 0)?,
+            None => x,
         };
         let frames = joined.dim(0)?;
         // A copy: a view would keep the whole chunk in memory.
@@ -78,12 +78,13 @@ impl CausalConv {
         Ok(Self(conv3d(w, name, channels, kernel, Geometry::same(kernel[1]))?))
     }
 
-    pub fn forward(&self, x: &Tensor, history: &mut History) -> Result<Tensor> {
+    /// Takes `x` over, so that it is freed before the result is computed: at full size each is hundreds of megabytes.
+    pub fn forward(&self, x: Tensor, history: &mut History) -> Result<Tensor> {
         self.with_past(x, history.slot())
     }
 
     /// Before the first frame there are zeros.
-    fn with_past(&self, x: &Tensor, slot: &mut Slot) -> Result<Tensor> {
+    fn with_past(&self, x: Tensor, slot: &mut Slot) -> Result<Tensor> {
         let needed = self.0.frames() - 1;
         let known = slot.past.as_ref().map_or(Ok(0), |past| past.dim(0))?;
         self.0.forward(&slot.extend(x, needed)?, needed - known)
@@ -156,8 +157,12 @@ impl Residual {
     }
 
     pub fn forward(&self, x: &Tensor, history: &mut History) -> Result<Tensor> {
-        let y = self.convs[0].forward(&self.norms[0].activated(x)?, history)?;
-        let y = self.convs[1].forward(&self.norms[1].activated(&y)?, history)?;
+        let y = self.convs[0].forward(self.norms[0].activated(x)?, history)?;
+        let y = {
+            let before = y;
+            self.norms[1].activated(&before)?
+        };
+        let y = self.convs[1].forward(y, history)?;
         match &self.shortcut {
             Some(shortcut) => y + shortcut.on_frames(x)?,
             None => y + x,
@@ -227,8 +232,8 @@ impl Resample {
         let x = self.conv.forward(x, 0)?;
         let Some(time) = &self.time else { return Ok(x) };
         let slot = history.slot();
-        let known = slot.extend(&x, 1)?;
-        if std::mem::replace(&mut slot.begun, true) { time.on_frames(&known) } else { Ok(x) }
+        let known = slot.extend(x, 1)?;
+        if std::mem::replace(&mut slot.begun, true) { time.on_frames(&known) } else { Ok(known) }
     }
 
     /// The very first frame is not split in two, nor remembered.
@@ -240,7 +245,7 @@ impl Resample {
         }
         let (frames, channels, rows, columns) = x.dims4()?;
         // (T, 2C, H, W): the two halves of the channels are the two frames.
-        let split = time.with_past(x, slot)?.reshape((2 * frames, channels, rows, columns))?;
+        let split = time.with_past(x.clone(), slot)?.reshape((2 * frames, channels, rows, columns))?;
         self.conv.forward(&split, 0)
     }
 }
@@ -307,7 +312,7 @@ mod tests {
         for frames in [1, 4, 4, 4, 4, 4] {
             history.rewind();
             let x = Tensor::ones((frames, 2, 4, 4), candle_core::DType::F32, &Device::Cpu).unwrap();
-            let x = first.forward(&x, &mut history).unwrap();
+            let x = first.forward(x, &mut history).unwrap();
             let y = encoder.iter().try_fold(x, |x, stage| stage.forward(&x, &mut history)).unwrap();
             assert_eq!(y.dims(), [frames, 1, 4, 4]);
             sizes.push(history.size());

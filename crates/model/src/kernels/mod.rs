@@ -39,4 +39,5 @@ pub use attention::attention;
 pub use norm::{layer_norm, rms_norm};
 pub use pointwise::{gated_add, gelu_tanh};
 pub use rotate::rope;
+pub(crate) use slices::with_values;
 pub use threads::{settle_memory, settle_threads};

@@ -41,6 +41,12 @@ impl Coming {
         })
     }
 
+    /// [`Coming::sent`], in its place.
+    pub fn send(&mut self) -> Result<()> {
+        *self = std::mem::replace(self, Self::There(Vec::new())).sent()?;
+        Ok(())
+    }
+
     /// The weights, in the order of [`Block::streamed`].
     pub fn finish(self) -> Result<Vec<Tensor>> {
         match self.sent()? {

@@ -2,6 +2,8 @@
 
 mod coming;
 
+use std::collections::VecDeque;
+
 use candle_core::Result;
 use serde::{Deserialize, Serialize};
 
@@ -79,17 +81,41 @@ impl Blocks {
         if self.residency == Residency::Resident {
             return order.try_for_each(|i| f(i, &self.all[i]));
         }
-        let begin = |i: usize| Ok::<_, candle_core::Error>((i, Coming::begin(&self.all[i])?));
-        let mut next = order.next().map(begin).transpose()?;
-        while let Some((i, coming)) = next {
-            let here = self.all[i].with_weights(coming.sent()?.finish()?);
-            next = order.next().map(begin).transpose()?;
+        // A copy to a GPU runs beside the work that is queued after it was begun. So a block is sent before the one ahead
+        // of it is queued, and read from its file one block earlier still.
+        let ahead = if self.on_cpu() { 1 } else { 2 };
+        let mut coming = VecDeque::new();
+        self.begin(&mut order, &mut coming, ahead)?;
+        while let Some((i, block)) = coming.pop_front() {
+            let here = self.all[i].with_weights(block.sent()?.finish()?);
+            if ahead > 1 {
+                coming.front_mut().map_or(Ok(()), |(_, block)| block.send())?;
+            }
+            self.begin(&mut order, &mut coming, ahead)?;
             f(i, &here)?;
-            // On a GPU the block has only been queued: its successor's copy, begun here, runs beside it.
-            next = next.map(|(i, coming)| Ok::<_, candle_core::Error>((i, coming.sent()?))).transpose()?;
             drop(here);
             self.all[i].give_back();
         }
         Ok(())
+    }
+
+    /// Begins to bring in blocks of `order` until `ahead` of them are coming.
+    fn begin(
+        &self,
+        order: &mut impl Iterator<Item = usize>,
+        coming: &mut VecDeque<(usize, Coming)>,
+        ahead: usize,
+    ) -> Result<()> {
+        while coming.len() < ahead
+            && let Some(i) = order.next()
+        {
+            coming.push_back((i, Coming::begin(&self.all[i])?));
+        }
+        Ok(())
+    }
+
+    fn on_cpu(&self) -> bool {
+        let streamed = self.all.first().map(Block::streamed).unwrap_or_default();
+        streamed.first().is_none_or(|weight| weight.placement().device.is_cpu())
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor, Var};
+use lora_edit_model::guidance::Expert;
 use serde::Serialize;
 
 use crate::adapter::{Adapter, Layer};
@@ -11,8 +12,6 @@ use crate::container::{self, Metadata};
 use crate::error::{AdaptError, Result};
 use crate::names::{self, Name, Part, parse};
 use crate::peft::{self, Scales};
-
-pub use crate::names::Expert;
 
 /// The prefix of ComfyUI's keys.
 const PREFIX: &str = "diffusion_model.";
@@ -75,7 +74,7 @@ impl Adapter {
     /// # Errors
     /// When the file cannot be read, holds no low-rank pair of a block, half a pair, or more than pairs can say.
     pub fn load(path: &Path) -> Result<Self> {
-        Self::load_expert(path, Expert::HighNoise)
+        Self::load_expert(path, Expert::High)
     }
 
     /// As [`Adapter::load`], for one of two experts. A file that tells them apart gives the pairs of the one asked
@@ -116,7 +115,7 @@ pub(crate) fn refuse_other_methods<'a>(
 /// The expert asked for, where the file tells the two apart.
 pub(crate) fn expert_in<'a>(keys: impl Iterator<Item = &'a String>, asked: Expert) -> Expert {
     let mut experts = keys.filter_map(|key| parse(key)).map(|name| name.expert);
-    if experts.any(|expert| expert == Expert::LowNoise) { asked } else { Expert::HighNoise }
+    if experts.any(|expert| expert == Expert::Low) { asked } else { Expert::High }
 }
 
 impl From<Precision> for DType {

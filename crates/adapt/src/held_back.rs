@@ -4,7 +4,7 @@
 use std::mem;
 
 use candle_core::{Result, Tensor};
-use lora_edit_model::flow::{NoiseStream, shifted};
+use lora_edit_model::flow::NoiseStream;
 use lora_edit_model::{LowRank, WanTransformer};
 
 use crate::loss::{TrainInput, flow_loss};
@@ -38,7 +38,7 @@ pub fn held_back_loss(model: &mut WanTransformer, input: &TrainInput, recipe: &R
 fn probed(model: &WanTransformer, input: &TrainInput, recipe: &Recipe, probe: usize) -> Result<Tensor> {
     // Counted from the end of the numbers, which no training reaches.
     let mut dice = NoiseStream::new(seed_of_step(recipe.seed, usize::MAX - 1 - probe));
-    let sigma = shifted((probe as f64 + 0.5) / PROBES as f64, recipe.timestep_shift);
+    let sigma = recipe.noise_level((probe as f64 + 0.5) / PROBES as f64);
     let noise = dice.normal(input.latents.shape())?.to_device(input.latents.device())?;
     flow_loss(model, input, &noise, sigma, recipe.mask_loss_weight)
 }

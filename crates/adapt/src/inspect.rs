@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use lora_edit_model::guidance::Expert;
 use serde::Serialize;
 
 use crate::container::{self, Header};
 use crate::error::{AdaptError, Result};
-use crate::file::{Expert, Provenance, refuse_other_methods};
+use crate::file::{Provenance, refuse_other_methods};
 use crate::names::{Name, Part, parse};
 
 /// What can be known of an adapter file without reading its numbers.
@@ -60,7 +61,7 @@ impl AdapterContents {
                 contents.ignored.push(key.clone());
                 continue;
             };
-            contents.low_noise_expert |= expert == Expert::LowNoise;
+            contents.low_noise_expert |= expert == Expert::Low;
             if part == Part::Alpha {
                 continue;
             }

@@ -18,7 +18,7 @@ pub mod train;
 pub use adamw::AdamW;
 pub use adapter::{Adapter, Layer};
 pub use error::AdaptError;
-pub use file::{Expert, Precision, Provenance};
+pub use file::{Precision, Provenance};
 pub use held_back::{HeldBack, held_back_loss};
 pub use inspect::AdapterContents;
 pub use loss::{TrainInput, flow_loss};

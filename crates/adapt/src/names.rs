@@ -1,5 +1,6 @@
 //! The spellings under which the world stores low-rank pairs, read as one.
 
+use lora_edit_model::guidance::Expert;
 use lora_edit_model::names::official_transformer_name;
 
 /// What a tensor of an adapter file is to its layer.
@@ -13,21 +14,10 @@ pub(crate) enum Part {
     Alpha,
 }
 
-/// Which of a base's networks a pair is for, where its name says so.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Expert {
-    /// The base's only network, or Wan 2.2's for high noise.
-    #[default]
-    HighNoise,
-    /// Wan 2.2's for low noise; diffusers' `transformer_2`.
-    LowNoise,
-}
-
 /// What a tensor's name says.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Name {
-    /// The network it is for.
+    /// The network it is for: the one for high noise where there is but one, or the name does not say.
     pub expert: Expert,
     /// Official path of the layer, such as `blocks.0.self_attn.q`.
     pub layer: String,
@@ -49,11 +39,11 @@ const SUFFIXES: [(&str, Part); 9] = [
 
 /// The networks' names before a layer's, longest first where one contains another.
 const PREFIXES: [(&str, Expert); 5] = [
-    ("model.diffusion_model.", Expert::HighNoise),
-    ("diffusion_model.", Expert::HighNoise),
-    ("transformer.", Expert::HighNoise),
-    (LOW_NOISE, Expert::LowNoise),
-    (PEFT, Expert::HighNoise),
+    ("model.diffusion_model.", Expert::High),
+    ("diffusion_model.", Expert::High),
+    ("transformer.", Expert::High),
+    (LOW_NOISE, Expert::Low),
+    (PEFT, Expert::High),
 ];
 
 const LOW_NOISE: &str = "transformer_2.";
@@ -65,7 +55,7 @@ pub(crate) fn parse(key: &str) -> Option<Name> {
     let part = |&(suffix, part): &(&'static str, Part)| key.strip_suffix(suffix).map(|stem| (stem, part));
     let (stem, part) = SUFFIXES.iter().find_map(part)?;
     let (stem, expert) = match stem.strip_prefix("lora_unet_") {
-        Some(underscored) => (dotted(underscored)?, Expert::HighNoise),
+        Some(underscored) => (dotted(underscored)?, Expert::High),
         None => without_prefix(stem),
     };
     Some(Name { expert, layer: official_path(&stem)?, part })
@@ -92,7 +82,7 @@ fn official_path(stem: &str) -> Option<String> {
 
 fn without_prefix(stem: &str) -> (String, Expert) {
     let found = |&(prefix, expert): &(&str, Expert)| Some((stem.strip_prefix(prefix)?.to_owned(), expert));
-    PREFIXES.iter().find_map(found).unwrap_or((stem.to_owned(), Expert::HighNoise))
+    PREFIXES.iter().find_map(found).unwrap_or((stem.to_owned(), Expert::High))
 }
 
 /// `blocks_0_self_attn_q` -> `blocks.0.self_attn.q`
@@ -126,7 +116,7 @@ mod tests {
             ("blocks.1.self_attn.v.lora_down.weight", "blocks.1.self_attn.v", Part::A),
             ("blocks.1.self_attn.v.lora_B.default.weight", "blocks.1.self_attn.v", Part::B),
         ] {
-            let name = Name { expert: Expert::HighNoise, layer: layer.to_owned(), part };
+            let name = Name { expert: Expert::High, layer: layer.to_owned(), part };
             assert_eq!(parse(key), Some(name), "{key}");
         }
     }
@@ -136,7 +126,7 @@ mod tests {
         let layer = "blocks.0.self_attn.q".to_owned();
         assert_eq!(
             parse("transformer_2.blocks.0.attn1.to_q.lora_A.weight"),
-            Some(Name { expert: Expert::LowNoise, layer, part: Part::A })
+            Some(Name { expert: Expert::Low, layer, part: Part::A })
         );
     }
 

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use lora_edit_model::guidance::Expert;
 use serde_json::{Map, Value};
 
 use crate::container::Metadata;
-use crate::names::Expert;
 
 /// The configuration that peft writes beside its file of weights.
 const CONFIG_FILE: &str = "adapter_config.json";
@@ -36,8 +36,8 @@ pub(crate) fn scales(
     of_peft: bool,
 ) -> Result<Scales, String> {
     let prefix = match expert {
-        Expert::HighNoise => "transformer.",
-        Expert::LowNoise => "transformer_2.",
+        Expert::High => "transformer.",
+        Expert::Low => "transformer_2.",
     };
     if let Some(text) = metadata.get(METADATA_KEY) {
         return parse(text, prefix).map_err(|reason| format!("{METADATA_KEY}: {reason}"));
@@ -73,16 +73,13 @@ mod tests {
         let text = r#"{"transformer.lora_alpha": 6, "transformer_2.lora_alpha": 2.0, "transformer_2.use_rslora": true}"#;
         let metadata = Metadata::from([(METADATA_KEY.to_owned(), text.to_owned())]);
         let alpha = |expert| scales(Path::new("file"), &metadata, expert, false).unwrap().alpha(16);
-        assert_eq!(alpha(Expert::HighNoise), 6.0);
-        assert_eq!(alpha(Expert::LowNoise), 8.0);
+        assert_eq!(alpha(Expert::High), 6.0);
+        assert_eq!(alpha(Expert::Low), 8.0);
     }
 
     #[test]
     fn without_a_word_the_scale_is_one() {
-        assert_eq!(
-            scales(Path::new("file"), &Metadata::new(), Expert::HighNoise, true).unwrap().alpha(5),
-            5.0
-        );
+        assert_eq!(scales(Path::new("file"), &Metadata::new(), Expert::High, true).unwrap().alpha(5), 5.0);
     }
 
     #[test]

@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use candle_core::Tensor;
-use lora_edit_adapt::{Adapter, AdapterConfig, Expert, Precision, Provenance};
+use lora_edit_adapt::{Adapter, AdapterConfig, Precision, Provenance};
 use lora_edit_model::flow;
+use lora_edit_model::guidance::Expert;
 
 mod support;
 use support::{Fixture, path, relative_error};
@@ -66,7 +67,7 @@ fn diffusers_pipeline_gives_our_output_with_the_file_we_write() {
 
 #[test]
 fn each_expert_has_its_pairs_out_of_a_file_of_both() {
-    for (expert, rank, output) in [(Expert::HighNoise, 3, "out.high"), (Expert::LowNoise, 2, "out.low")] {
+    for (expert, rank, output) in [(Expert::High, 3, "out.high"), (Expert::Low, 2, "out.low")] {
         let adapter = Adapter::load_expert(&path("adapter_experts"), expert).unwrap();
         assert!(adapter.layers().len() == 20 && adapter.layers().iter().all(|layer| layer.rank() == rank));
         assert_eq!(adapter.ignored().len(), 40, "those of the other");
@@ -77,7 +78,7 @@ fn each_expert_has_its_pairs_out_of_a_file_of_both() {
 
 #[test]
 fn a_file_of_one_network_serves_as_either_expert() {
-    let adapter = Adapter::load_expert(&path("adapter_diffusers"), Expert::LowNoise).unwrap();
+    let adapter = Adapter::load_expert(&path("adapter_diffusers"), Expert::Low).unwrap();
     assert!(adapter.layers().len() == 20 && adapter.layers().iter().all(|layer| layer.alpha == 6.0));
 }
 

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use lora_edit_adapt::{AdapterContents, Provenance};
 use lora_edit_adapt::{Adapter, HeldBack, Precision, TrainState};
+pub use lora_edit_adapt::{AdapterContents, Provenance};
 use lora_edit_shot::AdapterId;
 use lora_edit_shot::image_io::write_png8;
 use lora_edit_shot::job::{BaseRef, FailureKind, Job, Recipe};

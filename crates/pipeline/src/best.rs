@@ -4,6 +4,10 @@
 //! well it only falls, and there is no overfitting to be spared from by an earlier step. What an artist must be spared
 //! is a training whose rate was too high, or that broke near its end: there the loss rises far above what it was. So
 //! the last adapter is taken, as published, unless an earlier one was clearly better.
+//!
+//! Measured on `nano`, 150 steps on a procedural shot of 9 frames: 0.143, 0.124, 0.113 after 50, 100 and 150 steps at a
+//! rate of 1e-3, 0.132, 0.116, 0.103 at 3e-3, 0.164, 0.163, 0.137 at 1e-2, while the loss of a step lay between 0.02
+//! and 0.4.
 
 use lora_edit_adapt::HeldBack;
 

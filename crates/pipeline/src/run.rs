@@ -123,10 +123,13 @@ impl Run<'_, '_> {
         if known || !is_measured(step, self.trainee.recipe.steps) {
             return Ok(());
         }
+        let began = Instant::now();
         let loss = held_back_loss(&mut base.transformer, &sample(0), self.trainee.recipe)?;
         if !loss.is_finite() {
             return Err(self.failed(state, AdaptError::NotFinite { step, what: "held-back loss" }));
         }
+        let seconds = began.elapsed().as_secs_f64();
+        log::info!("held-back loss {loss:.4} after step {step}, measured in {seconds:.1} s");
         state.held_back.push(HeldBack { step, loss });
         if best(&state.held_back).is_some_and(|best| best.step == step)
             && let Err(error) = self.save_best(state)

@@ -98,25 +98,32 @@ mod tests {
         }
     }
 
+    /// Twenty steps of `torch.optim.AdamW` after `clip_grad_norm_`, under `CosineAnnealingLR` where the rate falls.
     #[test]
     fn clipped_steps_equal_torch() {
         let fixture = load(FIXTURE, &Device::Cpu).unwrap();
         let values = |name: String| fixture[&name].flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        let tensor = |name: String| fixture[&name].clone();
-        let vars = [0, 1].map(|i| Var::from_tensor(&fixture[&format!("start.{i}")]).unwrap());
-        let vars = vars.each_ref();
-        let recipe = Recipe { learning_rate: 0.01, weight_decay: 0.1, ..Default::default() };
-        let mut adamw = AdamW::new(&vars, &recipe).unwrap();
-        for step in 0..4 {
-            let gradients = [0, 1].map(|i| tensor(format!("gradient.{step}.{i}")));
-            let clip = clip_norm(&gradients, 1.0).unwrap();
-            let norm = clip.to_vec1::<f32>().unwrap()[0];
-            assert_close(&[norm], &values(format!("norm.{step}")), "norm");
-            assert_eq!(norm > 1.0, step != 2, "the fixture clips all steps but the third");
-            adamw.step(&vars, &gradients, &clip).unwrap();
-            for (i, var) in vars.iter().enumerate() {
-                let found = var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-                assert_close(&found, &values(format!("after.{step}.{i}")), &format!("step {step}, {i}"));
+        for (schedule, name) in [(Schedule::Constant, "constant"), (Schedule::Cosine, "cosine")] {
+            let vars = [0, 1].map(|i| Var::from_tensor(&fixture[&format!("start.{i}")]).unwrap());
+            let vars = vars.each_ref();
+            let recipe =
+                Recipe { learning_rate: 0.01, weight_decay: 0.1, steps: 20, schedule, ..Default::default() };
+            let mut adamw = AdamW::new(&vars, &recipe).unwrap();
+            for step in 0..20 {
+                let gradients = [0, 1].map(|i| fixture[&format!("gradient.{step}.{i}")].clone());
+                let clip = clip_norm(&gradients, 1.0).unwrap();
+                let norm = clip.to_vec1::<f32>().unwrap()[0];
+                assert_close(&[norm], &values(format!("norm.{step}")), "norm");
+                assert_eq!(norm > 1.0, step % 3 != 2, "the fixture clips two of three steps");
+                adamw.step(&vars, &gradients, &clip).unwrap();
+                for (i, var) in vars.iter().enumerate() {
+                    let found = var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                    assert_close(
+                        &found,
+                        &values(format!("{name}.{step}.{i}")),
+                        &format!("{name} {step}, {i}"),
+                    );
+                }
             }
         }
     }

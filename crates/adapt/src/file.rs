@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor, Var};
-use serde::Deserialize;
+use lora_edit_model::guidance::Expert;
+use serde::Serialize;
 
 use crate::adapter::{Adapter, Layer};
 use crate::container::{self, Metadata};
 use crate::error::{AdaptError, Result};
-use crate::names::{Part, parse};
+use crate::names::{self, Name, Part, parse};
+use crate::peft::{self, Scales};
 
 /// The prefix of ComfyUI's keys.
 const PREFIX: &str = "diffusion_model.";
@@ -25,7 +27,8 @@ pub enum Precision {
 }
 
 /// Where an adapter comes from, kept in its file's metadata.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Provenance {
     /// Name of the base model.
     pub base: String,
@@ -33,9 +36,13 @@ pub struct Provenance {
     pub base_fingerprint: String,
     /// Id of the shot it was trained on.
     pub shot: String,
+    /// The shot's frames, such as `1001-1049`.
+    pub frames: String,
     /// The recipe as JSON.
     pub recipe: String,
-    /// Loss of the last step.
+    /// The step after which the adapter was as it is here.
+    pub step: usize,
+    /// Mean loss of the last steps.
     pub final_loss: f32,
     /// Version of the program that trained it.
     pub version: String,
@@ -61,23 +68,54 @@ impl Adapter {
         container::write(path, tensors, provenance.to_metadata())
     }
 
-    /// Reads an adapter in any known spelling, not attached; trained further it stays f32.
+    /// Reads an adapter in any known spelling, not attached; trained further it stays f32. Of a file with pairs for
+    /// both experts of Wan 2.2 those for high noise: see [`Adapter::load_expert`].
     ///
     /// # Errors
-    /// When the file cannot be read, holds no low-rank pair of a block, or half a pair.
+    /// When the file cannot be read, holds no low-rank pair of a block, half a pair, or more than pairs can say.
     pub fn load(path: &Path) -> Result<Self> {
+        Self::load_expert(path, Expert::High)
+    }
+
+    /// As [`Adapter::load`], for one of two experts. A file that tells them apart gives the pairs of the one asked
+    /// for; any other holds pairs of one network, and is taken to be meant for this one.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_expert(path: &Path, expert: Expert) -> Result<Self> {
         let (tensors, metadata) = container::read(path)?;
-        let alpha = peft_alpha(&metadata).map_err(|reason| AdaptError::bad_file(path, reason))?;
-        let (pairs, ignored) = sort(tensors);
+        let bad = |reason: String| AdaptError::bad_file(path, reason);
+        refuse_other_methods(tensors.keys()).map_err(bad)?;
+        let of_peft = tensors.keys().any(|key| key.starts_with(names::PEFT));
+        let expert = expert_in(tensors.keys(), expert);
+        let scales = peft::scales(path, &metadata, expert, of_peft).map_err(bad)?;
+        let (pairs, ignored) = sort(tensors, expert);
         if pairs.is_empty() {
-            return Err(AdaptError::bad_file(path, "no low-rank pair of a block in it"));
+            let such = ignored.first().map(|key| format!(" (but {key})")).unwrap_or_default();
+            return Err(bad(format!("no low-rank pair of a block in it{such}")));
         }
         if !ignored.is_empty() {
             log::warn!("{}: {} tensors left out, such as {}", path.display(), ignored.len(), ignored[0]);
         }
-        let layer = |(layer, pair): (String, Pair)| pair.into_layer(path, layer, alpha);
+        let layer = |(layer, pair): (String, Pair)| pair.into_layer(path, layer, scales);
         Ok(Self::from_parts(pairs.into_iter().map(layer).collect::<Result<_>>()?, ignored))
     }
+}
+
+/// What leaves nothing of the file's meaning when it is left out.
+pub(crate) fn refuse_other_methods<'a>(
+    mut keys: impl Iterator<Item = &'a String>,
+) -> std::result::Result<(), String> {
+    match keys.find_map(|key| Some((key, names::foreign_method(key)?))) {
+        Some((key, method)) => Err(format!("{method} is not supported ({key})")),
+        None => Ok(()),
+    }
+}
+
+/// The expert asked for, where the file tells the two apart.
+pub(crate) fn expert_in<'a>(keys: impl Iterator<Item = &'a String>, asked: Expert) -> Expert {
+    let mut experts = keys.filter_map(|key| parse(key)).map(|name| name.expert);
+    if experts.any(|expert| expert == Expert::Low) { asked } else { Expert::High }
 }
 
 impl From<Precision> for DType {
@@ -98,13 +136,15 @@ struct Pair {
 }
 
 /// The tensors by layer, and the names of those that belong to none.
-fn sort(tensors: HashMap<String, Tensor>) -> (BTreeMap<String, Pair>, Vec<String>) {
+fn sort(tensors: HashMap<String, Tensor>, wanted: Expert) -> (BTreeMap<String, Pair>, Vec<String>) {
     let mut pairs = BTreeMap::<String, Pair>::new();
     let mut ignored = Vec::new();
     for (key, tensor) in tensors {
         match parse(&key) {
-            Some((layer, part)) => *pairs.entry(layer).or_default().part(part) = Some(tensor),
-            None => ignored.push(key),
+            Some(Name { expert, layer, part }) if expert == wanted => {
+                *pairs.entry(layer).or_default().part(part) = Some(tensor);
+            }
+            _ => ignored.push(key),
         }
     }
     ignored.sort();
@@ -120,8 +160,8 @@ impl Pair {
         }
     }
 
-    /// Where no alpha is given, `alpha` of the whole file holds, else the rank.
-    fn into_layer(self, file: &Path, path: String, alpha: Option<f64>) -> Result<Layer> {
+    /// Where the layer has no alpha of its own, that of the whole file holds, else the rank.
+    fn into_layer(self, file: &Path, path: String, scales: Scales) -> Result<Layer> {
         let (Some(a), Some(b)) = (self.a, self.b) else {
             return Err(AdaptError::bad_file(file, format!("half of the pair of {path} is missing")));
         };
@@ -134,35 +174,9 @@ impl Pair {
             .alpha
             .map(|alpha| alpha.to_dtype(DType::F64)?.flatten_all()?.get(0)?.to_scalar())
             .transpose()?;
-        let alpha = own.or(alpha).unwrap_or(a.dims()[0] as f64);
+        let alpha = own.unwrap_or_else(|| scales.alpha(a.dims()[0]));
         let var = |tensor: Tensor| Var::from_tensor(&tensor.to_dtype(DType::F32)?);
         Ok(Layer { path, a: var(a)?, b: var(b)?, alpha })
-    }
-}
-
-/// What diffusers' own files say of the scale, in the metadata instead of tensors.
-#[derive(Deserialize)]
-struct PeftConfig {
-    #[serde(rename = "transformer.lora_alpha")]
-    alpha: Option<f64>,
-    #[serde(rename = "transformer.alpha_pattern", default)]
-    alpha_pattern: HashMap<String, f64>,
-    #[serde(rename = "transformer.use_rslora", default)]
-    rank_stabilised: bool,
-    #[serde(rename = "transformer.use_dora", default)]
-    dora: bool,
-}
-
-fn peft_alpha(metadata: &Metadata) -> std::result::Result<Option<f64>, String> {
-    let Some(text) = metadata.get("lora_adapter_metadata") else { return Ok(None) };
-    let config: PeftConfig = serde_json::from_str(text).map_err(|e| format!("lora_adapter_metadata: {e}"))?;
-    match config {
-        _ if config.rank_stabilised => Err("rank-stabilised LoRA is not supported".into()),
-        _ if config.dora => Err("DoRA is not supported".into()),
-        _ if !config.alpha_pattern.is_empty() => {
-            Err("an alpha per layer in the metadata is not supported".into())
-        }
-        _ => Ok(config.alpha),
     }
 }
 
@@ -172,17 +186,22 @@ impl Provenance {
     /// # Errors
     /// When the file cannot be read or is no safetensors file.
     pub fn read(path: &Path) -> Result<Option<Self>> {
-        let metadata = container::read_metadata(path)?;
+        Ok(Self::of_metadata(&container::read_header(path)?.metadata))
+    }
+
+    pub(crate) fn of_metadata(metadata: &Metadata) -> Option<Self> {
         let text = |key: &str| metadata.get(&format!("lora_edit.{key}")).cloned().unwrap_or_default();
         let ours = metadata.contains_key("lora_edit.version");
-        Ok(ours.then(|| Self {
+        ours.then(|| Self {
             base: text("base"),
             base_fingerprint: text("base_fingerprint"),
             shot: text("shot"),
+            frames: text("frames"),
             recipe: text("recipe"),
+            step: text("step").parse().unwrap_or_default(),
             final_loss: text("final_loss").parse().unwrap_or(f32::NAN),
             version: text("version"),
-        }))
+        })
     }
 
     fn to_metadata(&self) -> Metadata {
@@ -190,7 +209,9 @@ impl Provenance {
             ("base", self.base.clone()),
             ("base_fingerprint", self.base_fingerprint.clone()),
             ("shot", self.shot.clone()),
+            ("frames", self.frames.clone()),
             ("recipe", self.recipe.clone()),
+            ("step", self.step.to_string()),
             ("final_loss", self.final_loss.to_string()),
             ("version", self.version.clone()),
         ];

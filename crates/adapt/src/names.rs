@@ -1,5 +1,6 @@
 //! The spellings under which the world stores low-rank pairs, read as one.
 
+use lora_edit_model::guidance::Expert;
 use lora_edit_model::names::official_transformer_name;
 
 /// What a tensor of an adapter file is to its layer.
@@ -13,34 +14,75 @@ pub(crate) enum Part {
     Alpha,
 }
 
-const SUFFIXES: [(&str, Part); 5] = [
+/// What a tensor's name says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Name {
+    /// The network it is for: the one for high noise where there is but one, or the name does not say.
+    pub expert: Expert,
+    /// Official path of the layer, such as `blocks.0.self_attn.q`.
+    pub layer: String,
+    pub part: Part,
+}
+
+/// `.default` is the name that peft gives an adapter, where a tool does not take it out.
+const SUFFIXES: [(&str, Part); 9] = [
     (".lora_A.weight", Part::A),
+    (".lora_A.default.weight", Part::A),
     (".lora_down.weight", Part::A),
+    (".lora.down.weight", Part::A),
     (".lora_B.weight", Part::B),
+    (".lora_B.default.weight", Part::B),
     (".lora_up.weight", Part::B),
+    (".lora.up.weight", Part::B),
     (".alpha", Part::Alpha),
 ];
 
-/// The official path of the layer and the part of it that `key` names; nothing for what is no part of a block's pair.
-pub(crate) fn parse(key: &str) -> Option<(String, Part)> {
+/// The networks' names before a layer's, longest first where one contains another.
+const PREFIXES: [(&str, Expert); 5] = [
+    ("model.diffusion_model.", Expert::High),
+    ("diffusion_model.", Expert::High),
+    ("transformer.", Expert::High),
+    (LOW_NOISE, Expert::Low),
+    (PEFT, Expert::High),
+];
+
+const LOW_NOISE: &str = "transformer_2.";
+/// What peft's own files begin with; their scale is in `adapter_config.json`.
+pub(crate) const PEFT: &str = "base_model.model.";
+
+/// What `key` names; nothing for what is no part of a block's pair.
+pub(crate) fn parse(key: &str) -> Option<Name> {
     let part = |&(suffix, part): &(&'static str, Part)| key.strip_suffix(suffix).map(|stem| (stem, part));
     let (stem, part) = SUFFIXES.iter().find_map(part)?;
-    Some((official_path(stem)?, part))
+    let (stem, expert) = match stem.strip_prefix("lora_unet_") {
+        Some(underscored) => (dotted(underscored)?, Expert::High),
+        None => without_prefix(stem),
+    };
+    Some(Name { expert, layer: official_path(&stem)?, part })
+}
+
+/// Other ways to change a layer, which cannot be left out without changing what the file does; nothing for all else.
+pub(crate) fn foreign_method(key: &str) -> Option<&'static str> {
+    let methods = [
+        ("dora_scale", "DoRA"),
+        ("lora_magnitude_vector", "DoRA"),
+        ("hada_w", "LoHa"),
+        ("lokr_w", "LoKr"),
+        ("lora_mid", "LoRA of convolutions"),
+    ];
+    let found = |&(mark, name): &(&str, &'static str)| key.contains(mark).then_some(name);
+    methods.iter().find_map(found)
 }
 
 fn official_path(stem: &str) -> Option<String> {
-    let path = match stem.strip_prefix("lora_unet_") {
-        Some(underscored) => dotted(underscored)?,
-        None => without_prefix(stem).to_owned(),
-    };
     // The table of names works on whole parts, each closed by a dot.
-    let path = official_transformer_name(&format!("{path}."));
+    let path = official_transformer_name(&format!("{stem}."));
     path.strip_suffix('.').filter(|path| path.starts_with("blocks.")).map(str::to_owned)
 }
 
-fn without_prefix(stem: &str) -> &str {
-    let prefixes = ["diffusion_model.", "transformer."];
-    prefixes.iter().find_map(|prefix| stem.strip_prefix(prefix)).unwrap_or(stem)
+fn without_prefix(stem: &str) -> (String, Expert) {
+    let found = |&(prefix, expert): &(&str, Expert)| Some((stem.strip_prefix(prefix)?.to_owned(), expert));
+    PREFIXES.iter().find_map(found).unwrap_or((stem.to_owned(), Expert::High))
 }
 
 /// `blocks_0_self_attn_q` -> `blocks.0.self_attn.q`
@@ -58,20 +100,34 @@ mod tests {
 
     #[test]
     fn all_spellings_mean_the_same_layer() {
-        for (key, path, part) in [
+        for (key, layer, part) in [
             ("diffusion_model.blocks.0.self_attn.q.lora_A.weight", "blocks.0.self_attn.q", Part::A),
             ("diffusion_model.blocks.12.ffn.2.lora_up.weight", "blocks.12.ffn.2", Part::B),
             ("diffusion_model.blocks.0.cross_attn.k_img.alpha", "blocks.0.cross_attn.k_img", Part::Alpha),
+            ("model.diffusion_model.blocks.2.ffn.0.lora_down.weight", "blocks.2.ffn.0", Part::A),
             ("transformer.blocks.7.attn2.to_out.0.lora_B.weight", "blocks.7.cross_attn.o", Part::B),
             ("transformer.blocks.0.ffn.net.0.proj.lora_A.weight", "blocks.0.ffn.0", Part::A),
             ("transformer.blocks.0.attn2.add_v_proj.lora_A.weight", "blocks.0.cross_attn.v_img", Part::A),
+            ("transformer.blocks.4.attn1.to_v.lora.up.weight", "blocks.4.self_attn.v", Part::B),
+            ("base_model.model.blocks.9.attn1.to_q.lora_A.weight", "blocks.9.self_attn.q", Part::A),
             ("lora_unet_blocks_3_self_attn_o.lora_down.weight", "blocks.3.self_attn.o", Part::A),
             ("lora_unet_blocks_3_cross_attn_k_img.alpha", "blocks.3.cross_attn.k_img", Part::Alpha),
             ("lora_unet_blocks_31_ffn_0.lora_up.weight", "blocks.31.ffn.0", Part::B),
             ("blocks.1.self_attn.v.lora_down.weight", "blocks.1.self_attn.v", Part::A),
+            ("blocks.1.self_attn.v.lora_B.default.weight", "blocks.1.self_attn.v", Part::B),
         ] {
-            assert_eq!(parse(key), Some((path.to_owned(), part)), "{key}");
+            let name = Name { expert: Expert::High, layer: layer.to_owned(), part };
+            assert_eq!(parse(key), Some(name), "{key}");
         }
+    }
+
+    #[test]
+    fn the_second_transformer_is_the_one_for_low_noise() {
+        let layer = "blocks.0.self_attn.q".to_owned();
+        assert_eq!(
+            parse("transformer_2.blocks.0.attn1.to_q.lora_A.weight"),
+            Some(Name { expert: Expert::Low, layer, part: Part::A })
+        );
     }
 
     #[test]
@@ -80,11 +136,21 @@ mod tests {
             "diffusion_model.head.head.lora_A.weight",
             "diffusion_model.blocks.0.self_attn.q.diff_b",
             "diffusion_model.blocks.0.norm3.diff",
-            "transformer_2.blocks.0.attn1.to_q.lora_A.weight",
+            "transformer_3.blocks.0.attn1.to_q.lora_A.weight",
             "lora_unet_head_head.alpha",
             "blocks.0.self_attn.q.weight",
         ] {
             assert_eq!(parse(key), None, "{key}");
+            assert_eq!(foreign_method(key), None, "{key}");
         }
+    }
+
+    #[test]
+    fn other_methods_are_known_by_their_tensors() {
+        let method = |suffix: &str| foreign_method(&format!("lora_unet_blocks_0_self_attn_q.{suffix}"));
+        assert_eq!(method("dora_scale"), Some("DoRA"));
+        assert_eq!(method("hada_w1_a"), Some("LoHa"));
+        assert_eq!(method("lokr_w2"), Some("LoKr"));
+        assert_eq!(method("lora_down.weight"), None);
     }
 }

@@ -1,5 +1,6 @@
 //! What is trained on a shot, and how.
 
+use lora_edit_model::flow::shifted;
 use lora_edit_model::names::BLOCK_LINEARS;
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +96,11 @@ impl AdapterConfig {
 }
 
 impl Recipe {
+    /// The noise level for `uniform` in 0..1.
+    pub fn noise_level(&self, uniform: f64) -> f64 {
+        shifted(uniform, self.timestep_shift)
+    }
+
     /// # Errors
     /// When a value makes no sense; names it.
     pub fn check(&self) -> Result<()> {

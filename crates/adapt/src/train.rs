@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use candle_core::{Tensor, Var};
 use lora_edit_model::WanTransformer;
-use lora_edit_model::flow::{NoiseStream, shifted};
+use lora_edit_model::flow::NoiseStream;
 use lora_edit_model::kernels::adam;
 
 use crate::adamw::{AdamW, clip_norm};
 use crate::adapter::Adapter;
 use crate::error::{AdaptError, Result};
 use crate::gradients::loss_and_gradients;
+use crate::held_back::HeldBack;
 use crate::loss::TrainInput;
 use crate::recipe::Recipe;
 
@@ -20,6 +21,8 @@ use crate::recipe::Recipe;
 pub struct TrainState {
     /// The loss of each step done.
     pub losses: Vec<f32>,
+    /// The held-back losses measured so far, by whoever runs the training.
+    pub held_back: Vec<HeldBack>,
     pub(crate) optimiser: AdamW,
 }
 
@@ -57,7 +60,8 @@ impl TrainState {
     /// # Errors
     /// When the adapter's device has no room for the optimiser.
     pub fn new(adapter: &Adapter, recipe: &Recipe) -> Result<Self> {
-        Ok(Self { losses: Vec::new(), optimiser: AdamW::new(&variables(adapter), recipe)? })
+        let optimiser = AdamW::new(&variables(adapter), recipe)?;
+        Ok(Self { losses: Vec::new(), held_back: Vec::new(), optimiser })
     }
 
     /// How many steps are done.
@@ -108,7 +112,7 @@ fn step(
 ) -> Result<f32> {
     let number = state.steps_done();
     let mut dice = NoiseStream::new(seed_of_step(recipe.seed, number));
-    let sigma = shifted(dice.uniform(), recipe.timestep_shift);
+    let sigma = recipe.noise_level(dice.uniform());
     let noise = dice.normal(input.latents.shape())?.to_device(input.latents.device())?;
     let weight = recipe.mask_loss_weight;
     let (loss, gradients) = loss_and_gradients(model, adapter, input, &noise, sigma, weight)?;
@@ -135,7 +139,7 @@ fn finite(value: f32, step: usize, what: &'static str) -> Result<()> {
 }
 
 /// A seed for each step, far from those of its neighbours (the finaliser of SplitMix64).
-fn seed_of_step(seed: u64, step: usize) -> u64 {
+pub(crate) fn seed_of_step(seed: u64, step: usize) -> u64 {
     let mut z = seed.wrapping_add((step as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

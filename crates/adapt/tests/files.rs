@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use lora_edit_adapt::{AdaptError, Adapter, AdapterConfig, Precision, Provenance};
+use lora_edit_adapt::{AdaptError, Adapter, AdapterConfig, AdapterContents, Precision, Provenance};
 
 mod support;
 use support::{Fixture, path, relative_error, values};
@@ -24,7 +24,9 @@ fn provenance() -> Provenance {
         base: "nano".into(),
         base_fingerprint: "fe01".into(),
         shot: "0a1b".into(),
+        frames: "1001-1049".into(),
         recipe: r#"{"rank":3}"#.into(),
+        step: 300,
         final_loss: 0.012_345_679,
         version: "0.1.0".into(),
     }
@@ -170,12 +172,90 @@ fn files_that_are_no_adapter_are_named() {
         assert!(error.to_string().contains("broken.safetensors"), "{error}");
     }
     let error = Adapter::load(&path("adamw")).unwrap_err();
-    assert!(error.to_string().ends_with("no low-rank pair of a block in it"), "{error}");
+    assert!(error.to_string().ends_with("no low-rank pair of a block in it (but constant.0.0)"), "{error}");
 
     let (_, adapter) = Fixture::read("peft_i2v").adapted();
     let nowhere = folder.path().join("no/such/folder/adapter.safetensors");
     let error = adapter.save(&nowhere, Precision::F32, &provenance()).unwrap_err();
     assert!(matches!(error, AdaptError::Unwritable { .. }), "{error}");
+}
+
+/// Each byte of the header flipped in its turn: nothing panics, and what cannot be read is named.
+#[test]
+fn a_flipped_header_is_an_error_that_names_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("broken.safetensors");
+    let config = AdapterConfig { rank: 2, alpha: 3.0, targets: vec!["self_attn.q".into()] };
+    let adapter = Adapter::new(&Fixture::read("peft_i2v").model(), &config, 1).unwrap();
+    adapter.save(&broken, Precision::Bf16, &Provenance::default()).unwrap();
+    let whole = std::fs::read(&broken).unwrap();
+    let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    let (mut refused, mut bytes) = (0, whole.clone());
+    for at in 0..header {
+        bytes[at] ^= 1 << (at % 7);
+        std::fs::write(&broken, &bytes).unwrap();
+        for error in
+            [Adapter::load(&broken).err(), AdapterContents::read(&broken).err()].into_iter().flatten()
+        {
+            refused += 1;
+            assert!(matches!(error, AdaptError::BadFile { .. }), "byte {at}: {error}");
+            assert!(error.to_string().contains("broken.safetensors: "), "byte {at}: {error}");
+        }
+        bytes[at] = whole[at];
+    }
+    assert!(refused > header / 2, "{refused} of {header}");
+}
+
+#[test]
+fn contents_are_told_from_the_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("adapter.safetensors");
+    let (_, adapter) = Fixture::read("peft_i2v").adapted();
+    adapter.save(&file, Precision::Bf16, &provenance()).unwrap();
+    let contents = AdapterContents::read(&file).unwrap();
+    let expected = AdapterContents {
+        provenance: Some(provenance()),
+        layers: 20,
+        blocks: 2,
+        ranks: vec![3],
+        width: Some(24),
+        dtypes: vec!["bf16".into()],
+        parameters: adapter.parameter_count(),
+        ..AdapterContents::default()
+    };
+    assert_eq!(contents, expected);
+    let both = AdapterContents::read(&path("adapter_experts")).unwrap();
+    assert_eq!((both.layers, both.ranks, both.low_noise_expert), (40, vec![2, 3], true));
+    assert_eq!(both.provenance, None);
+
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &whole[..whole.len() - 2]).unwrap();
+    let error = AdapterContents::read(&file).unwrap_err().to_string();
+    assert!(error.contains("adapter.safetensors: ") && error.contains("bytes long instead of"), "{error}");
+}
+
+#[test]
+fn what_pairs_cannot_say_is_named_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("foreign.safetensors");
+    let with = |key: &str| {
+        let mut all = tensors(&path("adapter_kohya"));
+        all.insert(key.to_owned(), Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap());
+        candle_core::safetensors::save(&all, &file).unwrap();
+    };
+    for key in ["diffusion_model.blocks.0.norm3.diff", "diffusion_model.blocks.0.self_attn.q.diff_b"] {
+        with(key);
+        assert_eq!(Adapter::load(&file).unwrap().ignored(), [key]);
+        assert_eq!(AdapterContents::read(&file).unwrap().ignored, [key]);
+    }
+    with("lora_unet_blocks_0_self_attn_q.dora_scale");
+    for error in [Adapter::load(&file).err(), AdapterContents::read(&file).err()] {
+        let error = error.unwrap().to_string();
+        assert!(
+            error.contains("DoRA is not supported (lora_unet_blocks_0_self_attn_q.dora_scale)"),
+            "{error}"
+        );
+    }
 }
 
 #[test]

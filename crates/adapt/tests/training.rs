@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use candle_core::Tensor;
 use lora_edit_adapt::{
-    AdaptError, Adapter, AdapterConfig, Recipe, StepReport, TrainInput, TrainOutcome, TrainState, checkpoint,
-    flow_loss, train,
+    AdaptError, Adapter, AdapterConfig, HeldBack, Recipe, StepReport, TrainInput, TrainOutcome, TrainState,
+    checkpoint, flow_loss, held_back_loss, train,
 };
 use lora_edit_model::{Memory, Placement, Residency, WanTransformer, flow};
 
@@ -119,6 +119,47 @@ fn a_resumed_training_equals_an_uninterrupted_one() {
     assert_eq!(outcome.losses, uninterrupted.losses);
     assert_eq!(bits(&adapter), bits(&expected));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing temporary is left");
+}
+
+#[test]
+fn held_back_losses_are_part_of_a_checkpoint() {
+    let (fixture, recipe) = (Fixture::read("peft_i2v"), recipe(1));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    let (_, adapter) = fresh(&fixture, &recipe);
+    let mut state = TrainState::new(&adapter, &recipe).unwrap();
+    state.held_back = vec![HeldBack { step: 50, loss: 0.625 }, HeldBack { step: 16_777_215, loss: 0.1 }];
+    checkpoint::save(&path, &adapter, &recipe, &state).unwrap();
+    assert_eq!(checkpoint::resume(&path, &adapter, &recipe).unwrap().held_back, state.held_back);
+}
+
+/// By its definition, at the middles of three parts of the noise levels, and with noise that a training never meets.
+#[test]
+fn held_back_loss_is_a_mean_over_fixed_noise() {
+    let fixture = Fixture::read("peft_i2v_clip");
+    let (mut model, adapter) = fixture.adapted();
+    let recipe = Recipe { mask_loss_weight: 3.0, ..recipe(4) };
+    let held_back = |model: &mut _, recipe: &Recipe| held_back_loss(model, &fixture.input(), recipe).unwrap();
+    let found = held_back(&mut model, &recipe);
+    assert_eq!(found.to_bits(), held_back(&mut model, &recipe).to_bits());
+    assert_ne!(found, held_back(&mut model, &Recipe { seed: 8, ..recipe.clone() }));
+    assert_ne!(found, held_back(&mut model, &Recipe { timestep_shift: 3.0, ..recipe.clone() }));
+    let over_noises = |seeds: std::ops::Range<u64>| {
+        let loss = |seed: u64| {
+            let noise = flow::noise(seed, fixture.input().latents.shape()).unwrap();
+            let sigma = (f64::from(u32::try_from(seed % 3).unwrap()) + 0.5) / 3.0;
+            values(&flow_loss(&model, &fixture.input(), &noise, sigma, 3.0).unwrap())[0]
+        };
+        let count = (seeds.end - seeds.start) as f64;
+        seeds.map(loss).sum::<f64>() / count
+    };
+    let expected = over_noises(3000..3060);
+    assert!((f64::from(found) - expected).abs() < 0.2 * expected, "{found} against {expected}");
+
+    // The pairs are trained as before, and what is measured follows them.
+    let mut state = TrainState::new(&adapter, &recipe).unwrap();
+    train(&model, &adapter, &recipe, &mut state, |_| Ok(fixture.input()), go_on).unwrap();
+    assert_ne!(found, held_back(&mut model, &recipe));
 }
 
 #[test]

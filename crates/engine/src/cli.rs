@@ -142,6 +142,13 @@ pub struct EditArgs {
     /// Recoloured variants of the plate to train on beside it, 0 as published [default: the model's].
     #[arg(long, value_name = "N", help_heading = "Model")]
     pub look_variants: Option<usize>,
+    /// Take an earlier step's adapter where the training came apart after it; false takes the last always.
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL", num_args = 0..=1,
+          default_missing_value = "true", help_heading = "Model")]
+    pub keep_best: bool,
+    /// Training steps from one checkpoint to the next [default: by time, about every 30 s].
+    #[arg(long, value_name = "N", value_parser = at_least_one(), help_heading = "Model")]
+    pub checkpoint_every: Option<usize>,
     /// Sampling steps [default: the model's].
     #[arg(long, value_name = "N", value_parser = at_least_one(), help_heading = "Model")]
     pub sampler_steps: Option<usize>,
@@ -257,13 +264,19 @@ pub enum AdaptersCommand {
         #[allow(missing_docs)]
         cache: CacheArgs,
     },
-    /// All that is known about one adapter, as JSON.
-    #[command(
-        after_help = "Example:\n  lora-edit adapters show 0123\n\nExit codes: 0 done, 4 no such adapter."
-    )]
+    /// All that is known about one adapter: of the cache, or any adapter file.
+    #[command(after_help = "Examples:
+  lora-edit adapters show 0123
+  lora-edit adapters show shot.safetensors --json
+
+Of a file made elsewhere, what its header tells. Exit codes: 0 done, 4 no such adapter, or a broken one.")]
     Show {
-        /// The adapter's id, or its first characters.
+        /// The adapter's id, its first characters, or a file.
+        #[arg(value_name = "ID_OR_FILE")]
         adapter: String,
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         #[allow(missing_docs)]
         cache: CacheArgs,

@@ -88,7 +88,8 @@ fn prepare(args: &EditArgs, reporter: &mut Reporter) -> Result<Prepared, JobErro
     let root = cache::root(&args.cache);
     ingested.put(&Store::open(&root)?)?;
     let model_dir = args.model_dir.as_deref().map(std::path::absolute).transpose()?;
-    let job = job_for(&ingested, &base, model_dir.as_deref(), recipe(args), sampling(args));
+    let mut job = job_for(&ingested, &base, model_dir.as_deref(), recipe(args), sampling(args));
+    job.checkpoint_every = args.checkpoint_every;
     job.write(&root).map_err(other)?;
     Ok(Prepared { inputs, ingested, job, root })
 }
@@ -159,6 +160,7 @@ fn recipe(args: &EditArgs) -> Recipe {
         learning_rate: args.learning_rate.unwrap_or(default.learning_rate),
         mask_loss_weight: args.mask_loss_weight.unwrap_or(default.mask_loss_weight),
         look_variants: args.look_variants.unwrap_or(default.look_variants),
+        keep_best: args.keep_best,
         ..default
     }
 }

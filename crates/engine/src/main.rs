@@ -59,8 +59,8 @@ fn run(command: &Command) -> Result<Ending, JobError> {
             models::fetch(name, model_dir.as_deref(), *all)
         }
         Command::Adapters(AdaptersCommand::List { cache }) => adapters::list(&cache::root(cache)),
-        Command::Adapters(AdaptersCommand::Show { adapter, cache }) => {
-            adapters::show(&cache::root(cache), adapter)
+        Command::Adapters(AdaptersCommand::Show { adapter, json, cache }) => {
+            adapters::show(&cache::root(cache), adapter, *json)
         }
     }
 }

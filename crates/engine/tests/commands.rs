@@ -54,7 +54,7 @@ fn models_and_adapters_are_listed() {
     let id = place.edit(&[]).summary()["adapterId"].as_str().unwrap().to_string();
     let list = place.run(&["adapters", "list"]);
     assert!(list.stdout.starts_with(&id) && list.stdout.contains("tiny\trank 2\t12 steps"), "{list:?}");
-    let shown = place.run(&["adapters", "show", &id[..6]]);
+    let shown = place.run(&["adapters", "show", &id[..6], "--json"]);
     let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
     assert_eq!(shown["training"]["recipe"]["rank"], 2);
 }

@@ -1,15 +1,20 @@
 //! A trained adapter in the store: its weights, what is known of it, the loss of each step.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use lora_edit_adapt::{Adapter, Precision, Provenance};
+use lora_edit_adapt::{Adapter, HeldBack, Precision, TrainState};
+pub use lora_edit_adapt::{AdapterContents, Provenance};
 use lora_edit_shot::AdapterId;
-use lora_edit_shot::job::{Job, Recipe};
-use lora_edit_store::Store;
+use lora_edit_shot::image_io::write_png8;
+use lora_edit_shot::job::{BaseRef, FailureKind, Job, Recipe};
+use lora_edit_shot::package::ShotInfo;
+use lora_edit_store::{Store, files};
 use serde::{Deserialize, Serialize};
 
+use crate::base::Base;
 use crate::failure::JobError;
+use crate::losses;
 
 /// What is known of a trained adapter: `adapters/ID.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,9 +30,15 @@ pub struct AdapterSummary {
     pub recipe: Recipe,
     /// Optimiser steps done.
     pub steps: usize,
+    /// The step whose adapter was taken: the last, unless the training came apart after an earlier one.
+    #[serde(default)]
+    pub step: usize,
+    /// The held-back losses, as step and loss.
+    #[serde(default)]
+    pub held_back: Vec<(usize, f32)>,
     /// Mean wall time of a step in the run that finished it.
     pub seconds_per_step: f64,
-    /// Mean loss of the last tenth of the steps.
+    /// Mean loss of the last tenth of the steps up to the one taken.
     pub final_loss: f32,
 }
 
@@ -54,6 +65,11 @@ impl AdapterFiles {
         self.root.join("checkpoints").join(format!("{}.safetensors", self.id))
     }
 
+    /// The best adapter so far of a training that is not done: an adapter file in full precision.
+    pub fn best(&self) -> PathBuf {
+        self.root.join("checkpoints").join(format!("{}.best.safetensors", self.id))
+    }
+
     /// Whether the adapter is trained.
     pub fn exist(&self) -> bool {
         self.weights().is_file()
@@ -63,7 +79,40 @@ impl AdapterFiles {
     pub fn summary(&self) -> Option<(AdapterSummary, Vec<f32>)> {
         let summary = fs::read(self.root.join(self.relative("json"))).ok()?;
         let losses = fs::read_to_string(self.root.join(self.relative("loss.csv"))).ok()?;
-        Some((serde_json::from_slice(&summary).ok()?, parse_losses(&losses)))
+        Some((serde_json::from_slice(&summary).ok()?, losses::parse(&losses)))
+    }
+
+    /// Writes what is known of the losses, `adapters/ID.loss.csv` and `.loss.png`; the picture's path within the store.
+    pub(crate) fn write_losses(&self, losses: &[f32], held_back: &[HeldBack]) -> Result<PathBuf, JobError> {
+        files::write_whole(
+            &self.root.join(self.relative("loss.csv")),
+            losses::csv(losses, held_back).as_bytes(),
+        )?;
+        let picture = PathBuf::from(self.relative("loss.png"));
+        files::fill_whole(&self.root.join(&picture), |path| {
+            write_png8(path, &losses::picture(losses, held_back)).map_err(JobError::from)
+        })?;
+        Ok(picture)
+    }
+
+    /// What the adapter's file says of itself, as it is after `step`.
+    pub(crate) fn provenance(
+        &self,
+        job: &Job,
+        state: &TrainState,
+        step: usize,
+    ) -> Result<Provenance, JobError> {
+        let shot = self.root.join("shots").join(job.shot.as_str());
+        Ok(Provenance {
+            base: job.base.name.clone(),
+            base_fingerprint: job.base.fingerprint.clone(),
+            shot: job.shot.to_string(),
+            frames: ShotInfo::read(&shot)?.frames.to_string(),
+            recipe: serde_json::to_string(&job.recipe)?,
+            step,
+            final_loss: final_loss(&state.losses[..step]),
+            version: env!("CARGO_PKG_VERSION").to_string(),
+        })
     }
 
     fn relative(&self, extension: &str) -> String {
@@ -71,61 +120,73 @@ impl AdapterFiles {
     }
 }
 
-/// The weights come last: they are what says that the adapter is there.
+/// Writes the adapter as it was after `step`. The weights come last: they are what says that the adapter is there.
 pub(crate) fn write(
     adapter: &Adapter,
+    step: usize,
     job: &Job,
-    losses: &[f32],
+    files: &AdapterFiles,
+    state: &TrainState,
     seconds_per_step: f64,
     store: &Store,
 ) -> Result<(), JobError> {
-    let summary = summary(job, losses, seconds_per_step);
-    let files = AdapterFiles::of(store, &job.adapter);
-    store.put_file(files.relative("loss.csv"), loss_csv(losses).as_bytes())?;
-    store.put_file(files.relative("json"), &serde_json::to_vec_pretty(&summary)?)?;
-    let provenance = Provenance {
-        base: summary.base,
-        base_fingerprint: summary.base_fingerprint,
-        shot: summary.shot,
-        recipe: serde_json::to_string(&summary.recipe)?,
-        final_loss: summary.final_loss,
-        version: env!("CARGO_PKG_VERSION").to_string(),
-    };
-    store
-        .fill_file(files.relative("safetensors"), |path| adapter.save(path, Precision::Bf16, &provenance))?;
-    Ok(())
-}
-
-fn summary(job: &Job, losses: &[f32], seconds_per_step: f64) -> AdapterSummary {
-    let tail = &losses[losses.len() - losses.len().div_ceil(10)..];
-    AdapterSummary {
+    let summary = AdapterSummary {
         base: job.base.name.clone(),
         base_fingerprint: job.base.fingerprint.clone(),
         shot: job.shot.to_string(),
         recipe: job.recipe.clone(),
-        steps: losses.len(),
+        steps: state.losses.len(),
+        step,
+        held_back: state.held_back.iter().map(|measured| (measured.step, measured.loss)).collect(),
         seconds_per_step,
-        final_loss: tail.iter().sum::<f32>() / tail.len().max(1) as f32,
+        final_loss: final_loss(&state.losses[..step]),
+    };
+    files.write_losses(&state.losses, &state.held_back)?;
+    store.put_file(files.relative("json"), &serde_json::to_vec_pretty(&summary)?)?;
+    let provenance = files.provenance(job, state, step)?;
+    Ok(adapter.save(&files.weights(), Precision::Bf16, &provenance)?)
+}
+
+/// The mean of the last tenth.
+fn final_loss(losses: &[f32]) -> f32 {
+    let tail = &losses[losses.len() - losses.len().div_ceil(10)..];
+    tail.iter().sum::<f32>() / tail.len().max(1) as f32
+}
+
+/// Reads the adapter at `path` and folds it into `base`, which is the one that `named` says.
+///
+/// # Errors
+/// When the file cannot be read, says that it was trained on another base, or does not fit this one.
+pub fn fold(base: &mut Base, path: &Path, named: &BaseRef) -> Result<(), JobError> {
+    check_base(path, named)?;
+    let adapter = Adapter::load(path)?;
+    base.fold(&adapter).map_err(|error| misfit(path, named, &error))
+}
+
+/// # Errors
+/// When the file cannot be read, or was trained on another base.
+pub fn check_base(path: &Path, named: &BaseRef) -> Result<(), JobError> {
+    match Provenance::read(path)? {
+        Some(trained) if trained.base_fingerprint != named.fingerprint => {
+            let of = |name: &str, fingerprint: &str| {
+                format!("'{name}' ({})", fingerprint.get(..8).unwrap_or(fingerprint))
+            };
+            let (theirs, ours) =
+                (of(&trained.base, &trained.base_fingerprint), of(&named.name, &named.fingerprint));
+            let message = format!("{}: trained on base {theirs}, not on {ours}", path.display());
+            Err(JobError::new(FailureKind::Missing, message))
+        }
+        _ => Ok(()),
     }
+}
+
+/// An adapter knows neither its file nor the base's name.
+fn misfit(path: &Path, named: &BaseRef, error: &JobError) -> JobError {
+    JobError::new(error.kind, format!("{}: {error} (base '{}')", path.display(), named.name))
 }
 
 /// `step,loss` lines, steps from 1.
 pub fn loss_csv(losses: &[f32]) -> String {
     let lines = losses.iter().enumerate().map(|(i, loss)| format!("{},{loss}\n", i + 1));
     std::iter::once("step,loss\n".to_string()).chain(lines).collect()
-}
-
-fn parse_losses(csv: &str) -> Vec<f32> {
-    csv.lines().skip(1).filter_map(|line| line.split_once(',')?.1.parse().ok()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn losses_survive_the_file() {
-        let losses = [0.5, 0.125, 1e-7];
-        assert_eq!(parse_losses(&loss_csv(&losses)), losses);
-    }
 }

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Instant;
 
-use lora_edit_adapt::Adapter;
 use lora_edit_model::device::{self, DeviceWish};
 use lora_edit_shot::base::{self, BaseModel};
 use lora_edit_shot::job::{Event, FailureKind, Job, JobKind, Sampling};
@@ -11,7 +10,7 @@ use lora_edit_shot::package::{EditPackage, ResultInfo, ShotPackage};
 use lora_edit_shot::{EditId, Frame, ResultId, ShotId, colour};
 use lora_edit_store::Store;
 
-use crate::adapter_files::AdapterFiles;
+use crate::adapter_files::{self, AdapterFiles};
 use crate::base::Base;
 use crate::clip::Clip;
 use crate::failure::JobError;
@@ -141,7 +140,8 @@ impl Run<'_> {
         let edited = first_painted(shot, &edit)?;
         if !wanted.sampling.without_adapter {
             // From the file, also when this very run trained it: a result must not depend on who trained.
-            base.fold(&Adapter::load(&AdapterFiles::of(&self.store, &self.job.adapter).weights())?)?;
+            let weights = AdapterFiles::of(&self.store, &self.job.adapter).weights();
+            adapter_files::fold(base, &weights, &self.job.base)?;
         }
         match generate(base, clip, edited, wanted.sampling, &mut self.progress)? {
             Generation::Stopped(step) => Ok(Some(step)),

@@ -1,19 +1,16 @@
 //! Stage 1: the adapter learns the shot's motion and background from the unedited source alone.
 
-use std::fs;
-use std::path::Path;
-
 use lora_edit_adapt::Adapter;
 use lora_edit_shot::job::Job;
 use lora_edit_store::Store;
 
-use crate::adapter_files::{self, AdapterFiles};
+use crate::adapter_files::AdapterFiles;
 use crate::base::Base;
 use crate::clip::Clip;
 use crate::failure::JobError;
 use crate::progress::Progress;
 use crate::samples::samples;
-use crate::training::{adapt_recipe, begin, run};
+use crate::training::{Trainee, adapt_recipe, begin};
 
 /// Trains the job's adapter on `clip` and writes it; `Ok(Some(step))` when it was stopped there, after a checkpoint.
 /// A checkpoint that is there already is gone on from.
@@ -34,22 +31,14 @@ pub fn learn(
     let mut state = begin(&files.checkpoint(), &adapter, &recipe)?;
     let first = state.steps_done();
     progress.stage("train");
-    let outcome = run(base, &adapter, &recipe, &mut state, &inputs, &files, progress);
+    let trainee = Trainee { adapter: &adapter, recipe: &recipe, files: &files, job };
+    let outcome = trainee.run(base, &mut state, |step| inputs[step % inputs.len()].clone(), progress);
     adapter.detach(&mut base.transformer);
     let outcome = outcome?;
     if !outcome.finished {
         return Ok(Some(outcome.losses.len()));
     }
     let seconds_per_step = outcome.seconds / (outcome.losses.len() - first).max(1) as f64;
-    adapter_files::write(&adapter, job, &outcome.losses, seconds_per_step, store)?;
-    remove(&files.checkpoint());
+    trainee.finish(&state, seconds_per_step, store)?;
     Ok(None)
-}
-
-fn remove(path: &Path) {
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        log::warn!("{}: {error}", path.display());
-    }
 }

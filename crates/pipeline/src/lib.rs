@@ -5,6 +5,7 @@
 
 pub mod adapter_files;
 pub mod base;
+mod best;
 pub mod clip;
 pub mod condition;
 pub mod failure;
@@ -12,9 +13,12 @@ pub mod generate;
 pub mod jobs;
 pub mod learn;
 pub mod looks;
+mod losses;
+mod pace;
 pub mod pixels;
 pub mod progress;
 pub mod report;
+mod run;
 mod samples;
 mod sampling;
 mod training;

@@ -1,21 +1,28 @@
 //! The training run of one adapter: from its last checkpoint to its last step.
 
 use std::fs;
-use std::ops::ControlFlow;
 use std::path::Path;
 
-use lora_edit_adapt::{
-    Adapter, AdapterConfig, Schedule, StepReport, TrainInput, TrainOutcome, TrainState, checkpoint, train,
-};
-use lora_edit_shot::job::Recipe;
+use lora_edit_adapt::{Adapter, AdapterConfig, HeldBack, Provenance, Schedule, TrainState, checkpoint};
+use lora_edit_shot::job::{Job, Recipe};
+use lora_edit_store::Store;
 
-use crate::adapter_files::AdapterFiles;
-use crate::base::Base;
+use crate::adapter_files::{self, AdapterFiles};
+use crate::best::clearly_better;
 use crate::failure::JobError;
-use crate::progress::Progress;
 
-/// A checkpoint is written after this many steps.
-const CHECKPOINT_EVERY: usize = 10;
+/// One adapter in training, attached to its base.
+#[derive(Clone, Copy)]
+pub(crate) struct Trainee<'a> {
+    /// What is trained.
+    pub adapter: &'a Adapter,
+    /// How.
+    pub recipe: &'a lora_edit_adapt::Recipe,
+    /// Where it is written.
+    pub files: &'a AdapterFiles,
+    /// What it is trained for.
+    pub job: &'a Job,
+}
 
 /// The state to start from: the checkpoint's, or a fresh one.
 pub(crate) fn begin(
@@ -23,6 +30,8 @@ pub(crate) fn begin(
     adapter: &Adapter,
     recipe: &lora_edit_adapt::Recipe,
 ) -> Result<TrainState, JobError> {
+    // The adapter's lease is held: nobody else is writing here.
+    checkpoint::remove_leftovers(path);
     if path.is_file() {
         match checkpoint::resume(path, adapter, recipe) {
             Ok(state) => {
@@ -35,45 +44,41 @@ pub(crate) fn begin(
     Ok(TrainState::new(adapter, recipe)?)
 }
 
-pub(crate) fn run(
-    base: &Base,
-    adapter: &Adapter,
-    recipe: &lora_edit_adapt::Recipe,
-    state: &mut TrainState,
-    inputs: &[TrainInput],
-    files: &AdapterFiles,
-    progress: &mut Progress<'_>,
-) -> Result<TrainOutcome, JobError> {
-    let mut failed = None;
-    let on_step = |report: &StepReport<'_>| {
-        let stop = progress.step(report.step, report.of, Some(report.loss), report.seconds_left);
-        let last = report.step == report.of;
-        if !last && (stop || report.step.is_multiple_of(CHECKPOINT_EVERY)) {
-            failed = save_checkpoint(&files.checkpoint(), adapter, recipe, report.state).err();
-        }
-        if failed.is_some() || (stop && !last) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    };
-    let outcome = train(
-        &base.transformer,
-        adapter,
-        recipe,
-        state,
-        |step| Ok(inputs[step % inputs.len()].clone()),
-        on_step,
-    )?;
-    failed.map_or(Ok(outcome), Err)
+impl Trainee<'_> {
+    /// Writes the trained adapter and clears away what the training needed. It is the last one, or where that is
+    /// clearly worse and the recipe says so, the best.
+    ///
+    /// # Errors
+    /// When files cannot be written; the checkpoint is kept then.
+    pub fn finish(&self, state: &TrainState, seconds_per_step: f64, store: &Store) -> Result<(), JobError> {
+        let Self { adapter, files, job, .. } = *self;
+        let kept = job.recipe.keep_best.then(|| go_back(files, &state.held_back)).flatten();
+        let (adapter, step) = match &kept {
+            Some((adapter, step)) => (adapter, *step),
+            None => (adapter, state.losses.len()),
+        };
+        adapter_files::write(adapter, step, job, files, state, seconds_per_step, store)?;
+        [files.checkpoint(), files.best()].iter().for_each(|path| remove(path));
+        Ok(())
+    }
 }
 
-fn save_checkpoint(
-    path: &Path,
-    adapter: &Adapter,
-    recipe: &lora_edit_adapt::Recipe,
-    state: &TrainState,
-) -> Result<(), JobError> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+/// The earlier adapter to take, with its step.
+fn go_back(files: &AdapterFiles, measured: &[HeldBack]) -> Option<(Adapter, usize)> {
+    let step = clearly_better(measured)?.step;
+    let written = Provenance::read(&files.best()).ok().flatten().map(|provenance| provenance.step);
+    let adapter = Adapter::load(&files.best()).ok().filter(|_| written == Some(step));
+    let fate = if adapter.is_some() { "is taken" } else { "is lost" };
+    log::warn!("the training came apart after step {step}: the adapter of that step {fate}");
+    Some((adapter?, step))
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = fs::remove_file(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        log::warn!("{}: {error}", path.display());
     }
-    Ok(checkpoint::save(path, adapter, recipe, state)?)
 }
 
 pub(crate) fn adapt_recipe(recipe: &Recipe) -> lora_edit_adapt::Recipe {

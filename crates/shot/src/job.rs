@@ -64,6 +64,8 @@ pub struct Recipe {
     pub mask_loss_weight: f64,
     /// Recoloured variants of the plate trained on beside it, so that its look cannot be memorised; 0 is as published.
     pub look_variants: usize,
+    /// Whether an earlier step's adapter is taken where the training came apart; published is the last one always.
+    pub keep_best: bool,
 }
 
 impl Recipe {
@@ -78,6 +80,7 @@ impl Recipe {
         seed: 1,
         mask_loss_weight: 1.0,
         look_variants: 16,
+        keep_best: true,
     };
 }
 
@@ -155,6 +158,9 @@ pub struct Job {
     pub sampling: Option<Sampling>,
     /// The adapter that is made or used.
     pub adapter: AdapterId,
+    /// Training steps from one checkpoint to the next; by time without. The adapter does not depend on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_every: Option<usize>,
     /// The result that is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<ResultId>,
@@ -215,7 +221,18 @@ impl Job {
     pub fn train(shot: ShotId, base: BaseRef, recipe: Recipe) -> Self {
         let adapter = AdapterId::new(&shot, &base.fingerprint, &recipe);
         let kind = JobKind::Train;
-        Self { version: VERSION, kind, shot, edit: None, base, recipe, sampling: None, adapter, result: None }
+        Self {
+            version: VERSION,
+            kind,
+            shot,
+            edit: None,
+            base,
+            recipe,
+            sampling: None,
+            adapter,
+            checkpoint_every: None,
+            result: None,
+        }
     }
 
     /// A generation from `shot` and `edit`; the ids of adapter and result follow from the rest.
@@ -225,10 +242,10 @@ impl Job {
         Self { kind: JobKind::Generate, edit: Some(edit), sampling: Some(sampling), result, ..trained }
     }
 
-    /// The id: a hash of all fields.
+    /// The id: a hash of all fields but for how often checkpoints are written.
     pub fn id(&self) -> JobId {
         let mut hasher = Hasher::new("job");
-        JobId::of(hasher.field("job", canonical(self)))
+        JobId::of(hasher.field("job", canonical(&Self { checkpoint_every: None, ..self.clone() })))
     }
 
     /// Writes `jobs/ID/job.json` under the store's root and returns the id. What an earlier run of the

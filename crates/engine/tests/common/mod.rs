@@ -108,6 +108,11 @@ impl Workplace {
         ended(self.command(arguments).output().unwrap())
     }
 
+    /// Whether an adapter's weights are in the cache.
+    pub fn has_adapter(&self) -> bool {
+        self.cached("adapters").iter().any(|name| name.ends_with(".safetensors"))
+    }
+
     /// Names in a folder of the cache, those of no entry too.
     pub fn cached(&self, kind: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path("cache").join(kind)).into_iter().flatten().flatten();

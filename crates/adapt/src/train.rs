@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use candle_core::{Tensor, Var};
 use lora_edit_model::WanTransformer;
-use lora_edit_model::flow::{NoiseStream, shifted};
+use lora_edit_model::flow::NoiseStream;
 use lora_edit_model::kernels::adam;
 
 use crate::adamw::{AdamW, clip_norm};
@@ -107,7 +107,7 @@ fn step(
 ) -> Result<f32> {
     let number = state.steps_done();
     let mut dice = NoiseStream::new(seed_of_step(recipe.seed, number));
-    let sigma = shifted(dice.uniform(), recipe.timestep_shift);
+    let sigma = recipe.noise_level(dice.uniform());
     let noise = dice.normal(input.latents.shape())?.to_device(input.latents.device())?;
     let loss = flow_loss(model, input, &noise, sigma, recipe.mask_loss_weight)?;
     let gradients = gradients(&loss, adapter)?;

@@ -40,5 +40,7 @@ pub fn show(root: &Path, typed: &str) -> Result<Ending, JobError> {
 
 fn ids(store: &Store) -> Result<Vec<String>, JobError> {
     let names = store.list("adapters")?;
-    Ok(names.iter().filter_map(|name| name.strip_suffix(".safetensors")).map(String::from).collect())
+    let ids = names.iter().filter_map(|name| name.strip_suffix(".safetensors"));
+    // The low-noise expert's file goes with the plain one.
+    Ok(ids.filter(|id| !id.contains('.')).map(String::from).collect())
 }

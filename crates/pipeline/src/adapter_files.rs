@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use lora_edit_adapt::{Adapter, Precision, Provenance};
+use lora_edit_model::guidance::Expert;
 use lora_edit_shot::AdapterId;
 use lora_edit_shot::job::{Job, Recipe};
 use lora_edit_store::Store;
@@ -36,12 +37,20 @@ pub struct AdapterSummary {
 pub struct AdapterFiles {
     root: PathBuf,
     id: AdapterId,
+    expert: Option<Expert>,
 }
 
 impl AdapterFiles {
     /// The files of this adapter.
     pub fn of(store: &Store, id: &AdapterId) -> Self {
-        Self { root: store.root().to_path_buf(), id: id.clone() }
+        Self { root: store.root().to_path_buf(), id: id.clone(), expert: None }
+    }
+
+    /// Those of one expert, of a base with two: each has files of its own, as ComfyUI and diffusers
+    /// (`load_into_transformer_2`) read them. The high-noise expert's bear the plain name; they are trained last and
+    /// say that the adapter is there.
+    pub fn of_expert(&self, expert: Option<Expert>) -> Self {
+        Self { expert, ..self.clone() }
     }
 
     /// The weights; what is there is whole.
@@ -51,7 +60,7 @@ impl AdapterFiles {
 
     /// Where a training stands that is not done.
     pub fn checkpoint(&self) -> PathBuf {
-        self.root.join("checkpoints").join(format!("{}.safetensors", self.id))
+        self.root.join("checkpoints").join(self.name("safetensors"))
     }
 
     /// Whether the adapter is trained.
@@ -67,7 +76,20 @@ impl AdapterFiles {
     }
 
     fn relative(&self, extension: &str) -> String {
-        format!("adapters/{}.{extension}", self.id)
+        format!("adapters/{}", self.name(extension))
+    }
+
+    fn name(&self, extension: &str) -> String {
+        let expert = if self.expert == Some(Expert::Low) { ".low_noise" } else { "" };
+        format!("{}{expert}.{extension}", self.id)
+    }
+
+    fn base_name(&self, base: &str) -> String {
+        match self.expert {
+            None => base.to_owned(),
+            Some(Expert::High) => format!("{base}, high-noise expert"),
+            Some(Expert::Low) => format!("{base}, low-noise expert"),
+        }
     }
 }
 
@@ -75,16 +97,16 @@ impl AdapterFiles {
 pub(crate) fn write(
     adapter: &Adapter,
     job: &Job,
+    files: &AdapterFiles,
     losses: &[f32],
     seconds_per_step: f64,
     store: &Store,
 ) -> Result<(), JobError> {
     let summary = summary(job, losses, seconds_per_step);
-    let files = AdapterFiles::of(store, &job.adapter);
     store.put_file(files.relative("loss.csv"), loss_csv(losses).as_bytes())?;
     store.put_file(files.relative("json"), &serde_json::to_vec_pretty(&summary)?)?;
     let provenance = Provenance {
-        base: summary.base,
+        base: files.base_name(&summary.base),
         base_fingerprint: summary.base_fingerprint,
         shot: summary.shot,
         recipe: serde_json::to_string(&summary.recipe)?,

@@ -7,12 +7,14 @@ use std::path::Path;
 use lora_edit_adapt::{
     Adapter, AdapterConfig, Schedule, StepReport, TrainInput, TrainOutcome, TrainState, checkpoint, train,
 };
+use lora_edit_model::guidance::Expert;
 use lora_edit_shot::job::Recipe;
 
 use crate::adapter_files::AdapterFiles;
 use crate::base::Base;
 use crate::failure::JobError;
 use crate::progress::Progress;
+use crate::sampling::BOUNDARY;
 
 /// A checkpoint is written after this many steps.
 const CHECKPOINT_EVERY: usize = 10;
@@ -54,7 +56,7 @@ pub(crate) fn run(
         if failed.is_some() || (stop && !last) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let outcome = train(
-        &base.transformer,
+        base.transformer()?,
         adapter,
         recipe,
         state,
@@ -76,13 +78,19 @@ fn save_checkpoint(
     Ok(checkpoint::save(path, adapter, recipe, state)?)
 }
 
-pub(crate) fn adapt_recipe(recipe: &Recipe) -> lora_edit_adapt::Recipe {
+/// Each of two experts learns at the noise levels at which it is asked.
+pub(crate) fn adapt_recipe(recipe: &Recipe, expert: Option<Expert>) -> lora_edit_adapt::Recipe {
     lora_edit_adapt::Recipe {
         adapter: AdapterConfig { rank: recipe.rank, alpha: recipe.alpha, ..AdapterConfig::default() },
         steps: recipe.steps,
         learning_rate: recipe.learning_rate,
         schedule: if recipe.cosine { Schedule::Cosine } else { Schedule::Constant },
         timestep_shift: recipe.timestep_shift,
+        noise_range: match expert {
+            None => [0.0, 1.0],
+            Some(Expert::High) => [BOUNDARY, 1.0],
+            Some(Expert::Low) => [0.0, BOUNDARY],
+        },
         seed: recipe.seed,
         mask_loss_weight: recipe.mask_loss_weight,
         ..lora_edit_adapt::Recipe::default()

@@ -94,11 +94,8 @@ impl Family {
 
 /// What suits the model of this name; people's own are taken to be like `nano`.
 pub fn defaults(name: &str) -> Defaults {
-    let nano = Defaults {
-        geometry: ModelGeometry::default(),
-        recipe: Recipe::NANO,
-        sampling: Sampling::NANO,
-    };
+    let nano =
+        Defaults { geometry: ModelGeometry::default(), recipe: Recipe::NANO, sampling: Sampling::NANO };
     Family::named(name).map_or(nano, |family| Defaults {
         geometry: family.geometry(),
         recipe: Recipe::published(),

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use edit::EDIT_EXAMPLES;
 use lora_edit_model::DeviceWish;
 
-pub use edit::{EditArgs, GenerationArgs, ModelArgs, SamplerName, Space};
+pub use edit::{EditArgs, SamplerName, Space};
 pub use models::ModelsCommand;
 
 const ABOUT: &str = "Paint one frame, get the whole shot edited.

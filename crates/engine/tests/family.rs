@@ -187,7 +187,9 @@ fn a_lora_for_one_expert_goes_to_it_alone() {
     let (high, low) = ("distill_high_noise.safetensors", "distill_low_noise.safetensors");
     let plain = with(&[]);
     let (first, second) = (with(&["--lora", high]), with(&["--lora", low]));
-    assert!(first != plain && second != plain && first != second);
+    assert_ne!(first, plain, "the high-noise expert");
+    assert_ne!(second, plain, "the low-noise expert");
+    assert_ne!(first, second);
     assert_eq!(with(&["--lora", high, "--lora", low]), with(&["--lora", "distill.safetensors"]));
 }
 

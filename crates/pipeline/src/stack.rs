@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use lora_edit_adapt::Adapter;
+use lora_edit_model::WanTransformer;
 use lora_edit_model::guidance::Expert;
-use lora_edit_model::{WanTransformer, detect};
-use lora_edit_shot::job::{FailureKind, StackedLora};
+use lora_edit_shot::job::{FailureKind, NoiseExpert, StackedLora};
 
 use crate::failure::JobError;
 
@@ -36,7 +36,7 @@ impl Stack {
                 return Err(refused(format!("{}: not the file this job was made for", path.display())));
             }
             let adapter = Adapter::load(path).map_err(|error| refused(error.to_string()))?;
-            let expert = if has_experts { expert_of(path) } else { None };
+            let expert = if has_experts { expert_of(lora) } else { None };
             Ok(Stacked { adapter, strength: lora.strength, expert, path: path.clone() })
         };
         // Read all the same, so that a broken one is told of at any strength.
@@ -85,9 +85,9 @@ impl Stacked {
     }
 }
 
-fn expert_of(path: &Path) -> Option<Expert> {
-    detect::Expert::of_path(path).map(|expert| match expert {
-        detect::Expert::High => Expert::High,
-        detect::Expert::Low => Expert::Low,
+fn expert_of(lora: &StackedLora) -> Option<Expert> {
+    lora.expert.map(|expert| match expert {
+        NoiseExpert::High => Expert::High,
+        NoiseExpert::Low => Expert::Low,
     })
 }

@@ -8,7 +8,7 @@ mod sampling;
 mod status;
 
 pub use event::{EXIT_STOPPED, Event, EventLog, FailureKind};
-pub use sampling::{Sampler, Sampling, ScheduleKind, StackedLora};
+pub use sampling::{NoiseExpert, Sampler, Sampling, ScheduleKind, StackedLora};
 pub use status::{JobState, JobStatus, REMOTE_SILENCE, write_pid};
 
 use crate::ids::{AdapterId, EditId, JobId, ResultId, ShotId};

@@ -111,15 +111,16 @@ fn write_vae(folder: &Path, layout: Layout) {
         Layout::Diffusers => name.to_owned(),
         _ => official[name].clone(),
     };
-    let tensors = file.tensors().into_iter().filter_map(|(name, view)| {
-        Some((named(name.strip_prefix("model.")?), (view.shape().to_vec(), view.data().to_vec())))
-    });
+    let views = file.tensors().into_iter();
+    let views = views.filter_map(|(name, view)| Some((named(name.strip_prefix("model.")?), view)));
     let path = match layout {
         Layout::ComfyUi => "vae/wan_2.1_vae.safetensors",
         Layout::Official => "Wan2.1_VAE.safetensors",
         Layout::Diffusers => "vae/diffusion_pytorch_model.safetensors",
     };
-    save(&folder.join(path), tensors.collect(), &[]);
+    let path = folder.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    safetensors::serialize_to_file(views.collect::<HashMap<_, _>>(), None, &path).unwrap();
     if layout == Layout::Diffusers {
         fs::write(folder.join("vae/config.json"), &metadata["config"]).unwrap();
     }

@@ -39,6 +39,32 @@ pub struct StackedLora {
     pub strength: f64,
     /// Hash of its content: another file under the same name is another LoRA.
     pub content: String,
+    /// Of a model with two experts, the one it is for; both without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expert: Option<NoiseExpert>,
+}
+
+/// The experts of Wan 2.2 A14B.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NoiseExpert {
+    /// For high noise levels, the first steps.
+    High,
+    /// For low noise levels.
+    Low,
+}
+
+impl NoiseExpert {
+    /// The expert that a LoRA's file name says, as published pairs are named: `high_noise`, `HighNoise`, `low-noise`.
+    fn of_name(path: &Path) -> Option<Self> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+        let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+        match (plain.contains("highnoise"), plain.contains("lownoise")) {
+            (true, false) => Some(Self::High),
+            (false, true) => Some(Self::Low),
+            _ => None,
+        }
+    }
 }
 
 impl StackedLora {
@@ -55,7 +81,8 @@ impl StackedLora {
             _ => text,
         };
         let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
-        Ok(Self { content: lora_hash(&path)?, path, strength: strength.unwrap_or(1.0) })
+        let (content, expert) = (lora_hash(&path)?, NoiseExpert::of_name(&path));
+        Ok(Self { content, path, strength: strength.unwrap_or(1.0), expert })
     }
 
     /// Whether the file is still the one it was.
@@ -169,6 +196,10 @@ mod tests {
         let read = |text: &str| StackedLora::read(text).unwrap();
         assert_eq!((read(&text).strength, read(&format!("{text}:-0.5")).strength), (1.0, -0.5));
         assert_eq!(read(&format!("{text}:0.25")).path, path);
+        let expert = |name: &str| NoiseExpert::of_name(Path::new(name));
+        assert_eq!(expert("a_high_noise_lora.safetensors"), Some(NoiseExpert::High));
+        assert_eq!(expert("A-LowNoise.safetensors"), Some(NoiseExpert::Low));
+        assert_eq!((expert("high.safetensors"), expert("high_noise/a.safetensors")), (None, None));
         let first = read(&text);
         assert!(first.is_unchanged().unwrap());
         std::fs::write(&path, b"two").unwrap();
@@ -183,6 +214,7 @@ mod tests {
             path: path.into(),
             strength: 1.0,
             content: content.into(),
+            expert: None,
         };
         let with = |lora| Sampling { lora: vec![lora], ..Sampling::NANO }.by_content();
         assert_eq!(with(lora("/a", "x")), with(lora("/b", "x")));

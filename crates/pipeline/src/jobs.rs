@@ -17,7 +17,7 @@ use crate::encoders::Encoders;
 use crate::failure::JobError;
 use crate::generate::{Generation, generate};
 use crate::learn::learn;
-use crate::parts::{FoundModel, Parts, usable};
+use crate::parts::{Parts, of_job};
 use crate::progress::Progress;
 use crate::report;
 use crate::stack::Stack;
@@ -111,13 +111,13 @@ struct Run<'a> {
 impl Run<'_> {
     fn run(mut self) -> Result<Outcome, JobError> {
         self.progress.stage("load");
+        let load = Load::on(&device::choose(self.device)?);
         let shot = read_shot(&self.store, &self.job.shot)?;
-        let parts = find_base(self.job)?.parts;
+        let parts = of_job(self.job)?.parts;
         let loras = self.loras(&parts)?;
         let clip = Clip::from_shot(&shot);
         let untrained = self.untrained(&parts);
         let (learning, generating) = self.told(&parts, &shot, &clip, &untrained)?;
-        let load = Load::on(&device::choose(self.device)?);
         let first = untrained.first().copied().unwrap_or(parts.experts()[0]);
         let mut base = Base::open(&parts, &load, first)?;
         for &expert in &untrained {
@@ -293,17 +293,4 @@ fn first_painted<'a>(shot: &ShotPackage, edit: &'a EditPackage) -> Result<&'a Fr
             format!("key frames {}: only {first}, the first of the range, can be painted", edit.keys);
         JobError::new(FailureKind::Usage, message)
     })
-}
-
-fn find_base(job: &Job) -> Result<FoundModel, JobError> {
-    let found = usable(&job.base.name, job.base.model_dir.as_deref())?;
-    if found.base.fingerprint == job.base.fingerprint {
-        return Ok(found);
-    }
-    let message = format!(
-        "model '{}' in {} is not the one this job was made for: press the button again",
-        found.base.name,
-        found.base.folder.display()
-    );
-    Err(JobError::new(FailureKind::Model, message))
 }

@@ -7,7 +7,7 @@ use lora_edit_model::guidance::Expert;
 use lora_edit_model::locate::{Inventory, Located, Published, Role};
 use lora_edit_model::{ModelError, TransformerConfig, VaeConfig, Weights};
 use lora_edit_shot::base::{self, BaseModel};
-use lora_edit_shot::job::FailureKind;
+use lora_edit_shot::job::{FailureKind, Job};
 use lora_edit_shot::models::Family;
 
 use crate::failure::JobError;
@@ -46,6 +46,23 @@ pub fn usable(name: &str, model_dir: Option<&Path>) -> Result<FoundModel, JobErr
         Some(obstacle) => Err(model_error(format!("model '{name}' {obstacle}"))),
         None => locate(name, model_dir),
     }
+}
+
+/// The model that a job names, if it is still the same.
+///
+/// # Errors
+/// As [`usable`], and when another model is in its place.
+pub(crate) fn of_job(job: &Job) -> Result<FoundModel, JobError> {
+    let found = usable(&job.base.name, job.base.model_dir.as_deref())?;
+    if found.base.fingerprint == job.base.fingerprint {
+        return Ok(found);
+    }
+    let message = format!(
+        "model '{}' in {} is not the one this job was made for: press the button again",
+        found.base.name,
+        found.base.folder.display()
+    );
+    Err(JobError::new(FailureKind::Model, message))
 }
 
 /// Finds a published model's parts by what the files' headers say, or people's own model by the name of its folder.

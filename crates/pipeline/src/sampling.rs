@@ -91,3 +91,24 @@ fn sampler(sampler: Sampler) -> sample::Sampler {
         Sampler::DpmPp => sample::Sampler::DpmPp,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lora_edit_shot::models::defaults;
+
+    use super::*;
+
+    /// As Wan 2.1's own scheduler gives them for 6 steps and a shift of 3.
+    #[test]
+    fn published_models_are_sampled_at_wans_whole_times() {
+        let sampling = Sampling { steps: 6, ..defaults("wan2.1-i2v-14b-480p").sampling };
+        assert_eq!(schedule(&sampling).times(), [999.0, 937.0, 856.0, 749.0, 599.0, 374.0]);
+    }
+
+    #[test]
+    fn both_experts_are_asked_in_a_published_run() {
+        let times = schedule(&defaults("wan2.2-i2v-a14b").sampling).times().to_vec();
+        let high = times.iter().filter(|&&t| Expert::at(t, BOUNDARY) == Expert::High).count();
+        assert_eq!((times.len(), high), (40, 15));
+    }
+}

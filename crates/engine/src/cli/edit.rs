@@ -89,7 +89,7 @@ pub struct ModelArgs {
     /// The folder in which base models lie.
     #[arg(long, value_name = "DIR", help_heading = "Model")]
     pub model_dir: Option<PathBuf>,
-    /// Training steps [default: the model's].
+    /// Training steps, of a model with two experts those of each [default: the model's].
     #[arg(long, value_name = "N", value_parser = at_least_one(), help_heading = "Model")]
     pub train_steps: Option<usize>,
     /// Rank of the adapter [default: the model's].

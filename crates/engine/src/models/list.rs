@@ -6,6 +6,7 @@ use lora_edit_model::locate::{Inventory, Located, PUBLISHED, Part, Published};
 use lora_edit_pipeline::{JobError, places};
 use lora_edit_shot::base;
 use lora_edit_shot::job::FailureKind;
+use lora_edit_shot::models::Family;
 
 use super::words;
 use crate::Ending;
@@ -59,6 +60,9 @@ fn print_model(model: &Published, located: &Located) {
         (false, false) => format!("not found; lora-edit models fetch {}", model.name),
     };
     println!("{}\t{state}", model.name);
+    if let Some(obstacle) = Family::named(model.name).and_then(Family::obstacle) {
+        println!("    not for editing: it {obstacle}");
+    }
     if !has_transformer {
         return;
     }

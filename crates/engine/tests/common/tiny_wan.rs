@@ -65,6 +65,44 @@ pub fn image_path(folder: &Path, layout: Layout) -> PathBuf {
     })
 }
 
+/// Writes files under ComfyUI's names whose headers are those of a published model, of one number per tensor: whole as
+/// far as headers tell. Wan 2.1 Fun 1.3B InP, or Wan 2.2 I2V A14B.
+pub fn write_headers(folder: &Path, kind: Kind) {
+    let (width, layers, names): (_, _, &[&str]) = match kind {
+        Kind::WithImage => (1536, 30, &["wan2.1_fun_inp_1.3B"]),
+        Kind::TwoExperts => (5120, 40, &["wan2.2_i2v_high_noise_14B", "wan2.2_i2v_low_noise_14B"]),
+    };
+    for (seed, name) in (1..).zip(names) {
+        let mut tensors = headers(transformer(seed, kind == Kind::WithImage), layers, "blocks.");
+        let patches = [width, 36, 1, 2, 2];
+        let zeros = vec![0; 4 * patches.iter().product::<usize>()];
+        tensors.insert("patch_embedding.weight".into(), (patches.to_vec(), zeros));
+        save(&folder.join(format!("diffusion_models/{name}.safetensors")), tensors, &[]);
+    }
+    write_vae(folder, Layout::ComfyUi);
+    let words = fs::read(tokenizer()).unwrap();
+    let path = folder.join("text_encoders/umt5_xxl.safetensors");
+    save(&path, headers(text(), 24, "blocks."), &[("spiece_model", &words)]);
+    if kind == Kind::WithImage {
+        save(&image_path(folder, Layout::ComfyUi), headers(image(), 32, "visual.transformer."), &[]);
+    }
+}
+
+/// The first number of each tensor, and the first block's as often as there are blocks.
+fn headers(weights: Weights, layers: usize, blocks: &str) -> Tensors {
+    let first = format!("{blocks}0.");
+    let mut tensors = Tensors::new();
+    for (name, (_, data)) in weights.tensors {
+        let mut put = |name: String| tensors.insert(name, (vec![1], data[..4].to_vec()));
+        match name.strip_prefix(&first) {
+            Some(rest) => (0..layers).for_each(|layer| drop(put(format!("{blocks}{layer}.{rest}")))),
+            None if !name.starts_with(blocks) => drop(put(name)),
+            None => {}
+        }
+    }
+    tensors
+}
+
 type Tensors = HashMap<String, (Vec<usize>, Vec<u8>)>;
 
 fn write_transformer(folder: &Path, weights: Weights, expert: &str, kind: Kind, layout: Layout) {
@@ -127,10 +165,9 @@ fn write_vae(folder: &Path, layout: Layout) {
 }
 
 fn write_text(folder: &Path, layout: Layout) {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/fixtures/spiece.model");
-    let (path, tokenizer) = match layout {
+    let (path, folder_of_tokenizer) = match layout {
         Layout::ComfyUi => {
-            let words = fs::read(fixture).unwrap();
+            let words = fs::read(tokenizer()).unwrap();
             let path = folder.join("text_encoders/umt5_xxl.safetensors");
             return save(&path, text().tensors, &[("spiece_model", &words)]);
         }
@@ -138,8 +175,13 @@ fn write_text(folder: &Path, layout: Layout) {
         Layout::Diffusers => ("text_encoder/model.safetensors", "tokenizer"),
     };
     save(&folder.join(path), text().tensors, &[]);
-    fs::create_dir_all(folder.join(tokenizer)).unwrap();
-    fs::copy(fixture, folder.join(tokenizer).join("spiece.model")).unwrap();
+    let target = folder.join(folder_of_tokenizer);
+    fs::create_dir_all(&target).unwrap();
+    fs::copy(tokenizer(), target.join("spiece.model")).unwrap();
+}
+
+fn tokenizer() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/fixtures/spiece.model")
 }
 
 fn save(path: &Path, tensors: Tensors, bytes: &[(&str, &[u8])]) {

@@ -1,6 +1,7 @@
 //! Pulls a shot out of the host, frame by frame under its progress bar, into working frames.
 
-use lora_edit_shot::ingest::{Ingest, IngestSettings, Ingested, MaskOptions, MaskPass, ModelGeometry};
+use lora_edit_shot::ingest::{Ingest, IngestSettings, Ingested, MaskOptions, MaskPass};
+use lora_edit_shot::models;
 use lora_edit_shot::{Frame, FrameRange};
 use ofx::{Clip, Effect, Error, Field, Progress, Result};
 
@@ -89,7 +90,7 @@ impl<'a> Pull<'a> {
             input_space: self.order.input_space,
             edit_space: self.order.edit_space,
             mask: MaskOptions::default(),
-            model: ModelGeometry::default(),
+            model: models::defaults(&self.order.model).geometry,
         };
         let mut pass = MaskPass::new(settings, self.raster.size()).map_err(Error::other)?;
         for frame in self.order.frames.iter() {

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use lora_edit_shot::base;
+use lora_edit_shot::base::{self, BaseModel};
 use lora_edit_shot::ingest::{Ingested, job_for};
 use lora_edit_shot::job::{self, Engine, Job, JobKind, JobState, JobStatus};
+use lora_edit_shot::models::Family;
 use lora_edit_shot::result::ResultReader;
 use lora_edit_shot::{JobId, ResultId};
 use lora_edit_store::Store;
@@ -60,7 +61,7 @@ fn place(effect: &Effect<'_>, kind: JobKind) -> Result<String> {
     let order = Order::read(effect)?;
     let engine = Detached::find().map_err(Error::other)?;
     let model_dir = order.model_dir.as_deref();
-    let base = base::find_beside(&order.model, model_dir, engine.folder()).map_err(Error::other)?;
+    let base = base_model(&engine, &order.model, model_dir)?;
     let ingested = analyse::pull(effect, &order, kind == JobKind::Generate)?;
     warn(effect, &ingested);
     let job = job_for(&ingested, &base, model_dir, order.recipe, order.sampling);
@@ -72,6 +73,14 @@ fn place(effect: &Effect<'_>, kind: JobKind) -> Result<String> {
     ingested.put(&Store::open(&order.cache).map_err(Error::other)?).map_err(Error::other)?;
     remember(effect, &job)?;
     start(effect, &engine, &order.cache, &job)
+}
+
+/// Published models lie in many places and forms, which the program knows; one in a folder of its own is found here.
+fn base_model(engine: &Detached, name: &str, model_dir: Option<&Path>) -> Result<BaseModel> {
+    match Family::named(name) {
+        Some(_) => engine.locate(name, model_dir).map_err(Error::from),
+        None => base::find_beside(name, model_dir, engine.folder()).map_err(Error::other),
+    }
 }
 
 /// Two jobs of one node would fight for the adapter.

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use lora_edit_shot::JobId;
+use lora_edit_shot::base::BaseModel;
 use lora_edit_shot::job::{self, Engine, EngineError, JobError};
 
 /// Names the program, where it is not the one in the bundle.
@@ -69,6 +70,27 @@ impl Detached {
     /// The program's own folder, beside which it looks for models.
     pub fn folder(&self) -> Option<&Path> {
         self.program.parent()
+    }
+
+    /// Asks the program where a published model lies; waits for the answer, which takes as long as reading headers does.
+    ///
+    /// # Errors
+    /// In the program's own words: what is missing, and the command that fetches it.
+    pub fn locate(&self, name: &str, model_dir: Option<&Path>) -> Result<BaseModel, String> {
+        let mut command = Command::new(&self.program);
+        command.args(["models", "locate", name, "--json"]).stdin(Stdio::null());
+        if let Some(folder) = model_dir {
+            command.arg("--model-dir").arg(folder);
+        }
+        let shown = self.program.display();
+        let answer = command.output().map_err(|error| format!("engine {shown}: {error}"))?;
+        if answer.status.success() {
+            return serde_json::from_slice(&answer.stdout)
+                .map_err(|error| format!("engine {shown}: {error}"));
+        }
+        let said = String::from_utf8_lossy(&answer.stderr).into_owned();
+        let error = said.lines().find_map(|line| line.strip_prefix("error: "));
+        Err(error.map_or_else(|| format!("engine {shown}: {}", answer.status), str::to_owned))
     }
 
     fn command(&self, root: &Path, job: &JobId, log: File) -> std::io::Result<Command> {

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use lora_edit_shot::job::{Recipe, Sampling};
+use lora_edit_shot::job::{Recipe, Sampler, Sampling, StackedLora};
+use lora_edit_shot::models;
 use lora_edit_shot::{ColourSpace, FrameRange, ResultId};
 use ofx::{Effect, Error, Result};
 
@@ -117,7 +118,8 @@ impl Order {
     /// A parameter the host refuses to read, or a key list or frame range that is none.
     pub fn read(effect: &Effect<'_>) -> Result<Self> {
         let model_dir = text(effect, &params::MODEL_DIR)?;
-        let model = text(effect, &params::MODEL)?;
+        let model = text(effect, &params::MODEL)?.trim().to_owned();
+        let defaults = models::defaults(&model);
         Ok(Self {
             frames: frames(effect)?
                 .ok_or_else(|| Error::failed("Source has no frame range: set frameRange to Custom"))?,
@@ -125,10 +127,10 @@ impl Order {
             mask: mask_use(effect)?,
             input_space: space(effect, &params::INPUT_SPACE)?,
             edit_space: space(effect, &params::EDIT_SPACE)?,
-            model: model.trim().to_owned(),
+            model,
             model_dir: (!model_dir.is_empty()).then(|| model_dir.into()),
-            recipe: recipe(effect)?,
-            sampling: sampling(effect)?,
+            recipe: recipe(effect, defaults.recipe)?,
+            sampling: sampling(effect, defaults.sampling)?,
             cache: cache(effect)?,
         })
     }
@@ -211,25 +213,61 @@ fn unknown_item(param: &Param, item: i32) -> Error {
 }
 
 /// The seed is left out: another take of the generation must not cost another training.
-fn recipe(effect: &Effect<'_>) -> Result<Recipe> {
-    let rank = count(effect, &params::RANK)?;
+fn recipe(effect: &Effect<'_>, default: Recipe) -> Result<Recipe> {
+    let rank = count(effect, &params::RANK, default.rank)?;
     Ok(Recipe {
         rank,
-        alpha: rank as f64,
-        steps: count(effect, &params::TRAIN_STEPS)?,
-        learning_rate: effect.value(params::LEARNING_RATE.name)?,
-        ..Recipe::default()
+        alpha: if rank == default.rank { default.alpha } else { rank as f64 },
+        steps: count(effect, &params::TRAIN_STEPS, default.steps)?,
+        learning_rate: number(effect, &params::LEARNING_RATE)?.unwrap_or(default.learning_rate),
+        source_prompt: text(effect, &params::SOURCE_PROMPT)?.trim().to_owned(),
+        ..default
     })
 }
 
-fn sampling(effect: &Effect<'_>) -> Result<Sampling> {
-    let steps = count(effect, &params::SAMPLER_STEPS)?;
-    Ok(Sampling { steps, seed: seed(effect)?, ..Sampling::default() })
+fn sampling(effect: &Effect<'_>, default: Sampling) -> Result<Sampling> {
+    let negative = text(effect, &params::NEGATIVE_PROMPT)?.trim().to_owned();
+    Ok(Sampling {
+        steps: count(effect, &params::SAMPLER_STEPS, default.steps)?,
+        sampler: sampler(effect, default.sampler)?,
+        shift: number(effect, &params::SHIFT)?.unwrap_or(default.shift),
+        guidance: number(effect, &params::GUIDANCE)?.unwrap_or(default.guidance),
+        guidance_low: number(effect, &params::GUIDANCE_LOW)?.or(default.guidance_low),
+        seed: seed(effect)?,
+        prompt: text(effect, &params::PROMPT)?.trim().to_owned(),
+        negative_prompt: if negative.is_empty() { default.negative_prompt } else { negative },
+        lora: loras(&text(effect, &params::LORA)?)?,
+        step_cache: number(effect, &params::STEP_CACHE)?.unwrap_or(default.step_cache),
+        ..default
+    })
 }
 
-/// A number of things: hosts may ignore the range.
-fn count(effect: &Effect<'_>, param: &Param) -> Result<usize> {
-    Ok(effect.value::<i32>(param.name)?.max(1) as usize)
+fn sampler(effect: &Effect<'_>, default: Sampler) -> Result<Sampler> {
+    match effect.value::<i32>(params::SAMPLER.name)? {
+        0 => Ok(default),
+        1 => Ok(Sampler::Euler),
+        2 => Ok(Sampler::UniPc),
+        3 => Ok(Sampler::DpmPp),
+        other => Err(unknown_item(&params::SAMPLER, other)),
+    }
+}
+
+/// `PATH[:STRENGTH]; ...`: their contents are read, since a result is known by them.
+fn loras(list: &str) -> Result<Vec<StackedLora>> {
+    let named = list.split(';').map(str::trim).filter(|entry| !entry.is_empty());
+    named.map(|entry| StackedLora::read(entry).map_err(|error| format!("lora: {error}").into())).collect()
+}
+
+/// Nothing where the model's own is wanted: at 0, and at what no limit would let through.
+fn number(effect: &Effect<'_>, param: &Param) -> Result<Option<f64>> {
+    let value: f64 = effect.value(param.name)?;
+    Ok(Some(value).filter(|value| value.is_finite() && *value > 0.0))
+}
+
+/// A number of things; the model's own at 0. Hosts may ignore the range.
+fn count(effect: &Effect<'_>, param: &Param, default: usize) -> Result<usize> {
+    let value = effect.value::<i32>(param.name)?;
+    Ok(if value > 0 { value as usize } else { default })
 }
 
 fn seed(effect: &Effect<'_>) -> Result<u64> {

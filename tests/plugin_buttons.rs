@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use common::{FIRST, LAST, Stage, WIDTH, input, leftovers, number, press, set_int, text};
 use lora_edit_shot::JobId;
-use lora_edit_shot::job::{Job, JobKind, Recipe};
+use lora_edit_shot::job::{Job, JobKind, Recipe, Sampler, Sampling};
 use lora_edit_shot::package::{EditPackage, ShotPackage};
 use ofx_host::{Bounds, Components, Frames, Image, InstanceOptions, MessageKind, ParamValue};
 
@@ -78,6 +78,82 @@ fn the_table_reaches_the_job() {
     assert_eq!(job.recipe.seed, Recipe::NANO.seed, "another take of the generation costs no training");
     let sampling = job.sampling.unwrap();
     assert_eq!((sampling.steps, sampling.seed, sampling.without_adapter), (5, 42, false));
+}
+
+#[test]
+fn an_untouched_node_leaves_all_to_the_model() {
+    let stage = Stage::new();
+    let node = stage.node();
+    press(&node, "generate");
+    let job = job(&stage, &text(&node, "jobId"));
+    assert_eq!((job.recipe, job.sampling), (Recipe::NANO, Some(Sampling::NANO)));
+}
+
+#[test]
+fn words_and_loras_reach_the_job() {
+    let stage = Stage::new();
+    let lora = stage.cache.path().join("few steps.safetensors");
+    std::fs::write(&lora, "weights").unwrap();
+    let node = stage.node_with(|options| {
+        for (name, value) in
+            [("prompt", " a red car "), ("sourcePrompt", "a blue car"), ("negativePrompt", "rain")]
+        {
+            options.params.insert(name.into(), saved(value));
+        }
+        let list = format!("{}:0.5; {}", lora.display(), lora.display());
+        options.params.insert("lora".into(), saved(&list));
+    });
+    for (name, value) in [("guidance", 4.5), ("guidanceLow", 3.0), ("shift", 8.0), ("stepCache", 0.05)] {
+        let _status = node.set(name, ParamValue::Doubles(vec![value])).unwrap();
+    }
+    set_int(&node, "sampler", 3);
+    press(&node, "generate");
+    let job = job(&stage, &text(&node, "jobId"));
+    assert_eq!(job.recipe.source_prompt, "a blue car");
+    let sampling = job.sampling.unwrap();
+    assert_eq!((sampling.prompt.as_str(), sampling.negative_prompt.as_str()), ("a red car", "rain"));
+    assert_eq!((sampling.guidance, sampling.guidance_low, sampling.shift), (4.5, Some(3.0), 8.0));
+    assert_eq!((sampling.step_cache, sampling.sampler), (0.05, Sampler::DpmPp));
+    let strengths: Vec<f64> = sampling.lora.iter().map(|lora| lora.strength).collect();
+    assert_eq!(strengths, [0.5, 1.0]);
+    assert!(sampling.lora.iter().all(|found| found.path == lora && !found.content.is_empty()));
+}
+
+#[test]
+fn a_lora_that_is_not_there_is_named() {
+    expect_failure(&Stage::new(), "generate", &["lora", "/no/such.safetensors"], |options| {
+        options.params.insert("lora".into(), saved("/no/such.safetensors:0.5"));
+    });
+}
+
+/// A stand-in engine that knows where a published model is.
+const KNOWING_ENGINE: &str = r#"#!/bin/sh
+if [ "$1 $2 $3 $4" = "models locate wan2.1-i2v-14b-480p --json" ]; then
+    echo '{"name":"wan2.1-i2v-14b-480p","folder":"/m","fingerprint":"f00d","parts":{"vae":"/m/vae"}}'
+fi
+exit 0
+"#;
+/// One that does not have it.
+const LACKING_ENGINE: &str = r#"#!/bin/sh
+echo "warning: something else" >&2
+echo "error: model 'wan2.1-i2v-14b-480p' lacks text encoder; lora-edit models fetch it" >&2
+exit 6
+"#;
+
+#[test]
+fn a_published_model_is_asked_for_from_the_engine_and_brings_its_own_defaults() {
+    let published = |options: &mut InstanceOptions| {
+        options.params.insert("model".into(), saved("wan2.1-i2v-14b-480p"));
+    };
+    let stage = Stage::with_engine(Some(KNOWING_ENGINE));
+    let node = stage.node_with(published);
+    press(&node, "generate");
+    let job = job(&stage, &text(&node, "jobId"));
+    assert_eq!((job.base.name.as_str(), job.base.fingerprint.as_str()), ("wan2.1-i2v-14b-480p", "f00d"));
+    let defaults = lora_edit_shot::models::defaults("wan2.1-i2v-14b-480p");
+    assert_eq!((job.recipe, job.sampling), (defaults.recipe, Some(defaults.sampling)));
+    let said = ["wan2.1-i2v-14b-480p", "lacks text encoder", "models fetch"];
+    expect_failure(&Stage::with_engine(Some(LACKING_ENGINE)), "generate", &said, published);
 }
 
 #[test]

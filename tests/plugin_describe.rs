@@ -6,7 +6,7 @@ mod common;
 
 use common::{Stage, number, text};
 use lora_edit_ofx::params::{self, Kind, Page, Role};
-use lora_edit_shot::job::{Recipe, Sampling};
+use lora_edit_shot::job::Sampling;
 use ofx_host::{ParamKind, ParamValue};
 
 #[test]
@@ -35,15 +35,19 @@ fn both_contexts_have_the_clips_and_the_choices() {
 }
 
 #[test]
-fn defaults_are_the_engines_own() {
+fn defaults_are_left_to_the_model() {
     let stage = Stage::new();
     let node = stage.node();
-    let (recipe, sampling) = (Recipe::default(), Sampling::default());
-    assert_eq!(number(&node, "rank") as usize, recipe.rank);
-    assert_eq!(number(&node, "trainSteps") as usize, recipe.steps);
-    assert_eq!(node.value("learningRate").unwrap(), ParamValue::Doubles(vec![recipe.learning_rate]));
-    assert_eq!(number(&node, "samplerSteps") as usize, sampling.steps);
-    assert_eq!(number(&node, "seed") as u64, recipe.seed);
+    for name in ["rank", "trainSteps", "samplerSteps", "sampler"] {
+        assert_eq!(number(&node, name), 0, "{name}");
+    }
+    for name in ["learningRate", "guidance", "guidanceLow", "shift", "stepCache"] {
+        assert_eq!(node.value(name).unwrap(), ParamValue::Doubles(vec![0.0]), "{name}");
+    }
+    for name in ["prompt", "negativePrompt", "sourcePrompt", "lora"] {
+        assert_eq!(text(&node, name), "", "{name}");
+    }
+    assert_eq!(number(&node, "seed") as u64, Sampling::default().seed);
     assert_eq!(text(&node, "model"), "nano");
 }
 

@@ -1,6 +1,6 @@
 //! The low-rank pairs of one adapter, and how they hang on a transformer.
 
-use candle_core::{DType, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use lora_edit_model::flow::NoiseStream;
 use lora_edit_model::{Linear, LowRank, WanTransformer};
 
@@ -89,6 +89,22 @@ impl Adapter {
         }
     }
 
+    /// A copy on `device`, to attach to a model there.
+    ///
+    /// # Errors
+    /// When the device has no room.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        let moved = |var: &Var| Var::from_tensor(&var.as_tensor().detach().to_device(device)?);
+        let layer = |layer: &Layer| {
+            let (a, b) = (moved(&layer.a)?, moved(&layer.b)?);
+            Ok(Layer { path: layer.path.clone(), a, b, alpha: layer.alpha })
+        };
+        Ok(Self {
+            layers: self.layers.iter().map(layer).collect::<Result<_>>()?,
+            ignored: self.ignored.clone(),
+        })
+    }
+
     /// The pairs, in the order of the model's layers or of the file they came from.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
@@ -101,9 +117,9 @@ impl Adapter {
 
     /// The tensor that `key` of an adapter file means, in any spelling that [`Adapter::load`] reads.
     pub fn tensor_of_key(&self, key: &str) -> Option<&Var> {
-        let (path, part) = parse(key)?;
-        let layer = self.layers.iter().find(|layer| layer.path == path)?;
-        match part {
+        let name = parse(key)?;
+        let layer = self.layers.iter().find(|layer| layer.path == name.layer)?;
+        match name.part {
             Part::A => Some(&layer.a),
             Part::B => Some(&layer.b),
             Part::Alpha => None,

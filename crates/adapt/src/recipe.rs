@@ -38,6 +38,13 @@ impl Schedule {
     }
 }
 
+/// All noise levels.
+const WHOLE: [f64; 2] = [0.0, 1.0];
+
+fn is_whole(range: &[f64; 2]) -> bool {
+    *range == WHOLE
+}
+
 /// All that decides the result of a training besides the shot and the base.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -52,6 +59,9 @@ pub struct Recipe {
     pub schedule: Schedule,
     /// Noise levels are drawn evenly from 0..1, then shifted towards noise by this; 1 is as published.
     pub timestep_shift: f64,
+    /// The part of 0..1 that noise levels are drawn from: an expert of Wan 2.2 A14B is asked on its own part alone.
+    #[serde(skip_serializing_if = "is_whole")]
+    pub noise_range: [f64; 2],
     /// AdamW's decay of the first and the second moment.
     pub betas: [f64; 2],
     /// AdamW's decoupled weight decay.
@@ -78,6 +88,7 @@ impl Default for Recipe {
             learning_rate: 1e-4,
             schedule: Schedule::Constant,
             timestep_shift: 1.0,
+            noise_range: WHOLE,
             betas: [0.9, 0.99],
             weight_decay: 0.01,
             clip_norm: 1.0,
@@ -96,15 +107,19 @@ impl AdapterConfig {
 }
 
 impl Recipe {
-    /// The noise level for `uniform` in 0..1.
+    /// The noise level for `uniform` in 0..1: shifted, and within the recipe's range.
     pub fn noise_level(&self, uniform: f64) -> f64 {
-        shifted(uniform, self.timestep_shift)
+        let shift = self.timestep_shift;
+        // The inverse of the shift: the range is that of levels, not of what is drawn.
+        let [low, high] = self.noise_range.map(|level| level / (shift - (shift - 1.0) * level));
+        shifted(low + uniform * (high - low), shift)
     }
 
     /// # Errors
     /// When a value makes no sense; names it.
     pub fn check(&self) -> Result<()> {
         let positive = |value: f64| value.is_finite() && value > 0.0;
+        let is_part = |[low, high]: [f64; 2]| 0.0 <= low && low < high && high <= 1.0;
         let decay = |beta: f64| (0.0..1.0).contains(&beta);
         let wrong = match self {
             _ if self.adapter.rank == 0 => "rank is 0",
@@ -112,6 +127,7 @@ impl Recipe {
             _ if !positive(self.adapter.alpha) => "alpha is not positive",
             _ if !positive(self.learning_rate) => "learning rate is not positive",
             _ if !positive(self.timestep_shift) => "timestep shift is not positive",
+            _ if !is_part(self.noise_range) => "noise range is no part of 0..1",
             _ if !positive(self.clip_norm) => "clip norm is not positive",
             _ if !positive(self.mask_loss_weight) => "mask loss weight is not positive",
             _ if !self.betas.into_iter().all(decay) => "betas are not in [0, 1)",
@@ -143,6 +159,20 @@ mod tests {
         assert_eq!(recipe, Recipe { learning_rate: 1e-3, adapter, ..Default::default() });
         let text = serde_json::to_string(&recipe).unwrap();
         assert_eq!(serde_json::from_str::<Recipe>(&text).unwrap(), recipe);
+    }
+
+    #[test]
+    fn noise_levels_fill_their_range_and_no_more() {
+        for timestep_shift in [1.0, 3.0] {
+            let recipe = Recipe { timestep_shift, noise_range: [0.25, 0.9], ..Default::default() };
+            let levels = [0.0, 0.5, 1.0].map(|uniform| recipe.noise_level(uniform));
+            assert!((levels[0] - 0.25).abs() < 1e-12 && (levels[2] - 0.9).abs() < 1e-12, "{levels:?}");
+            let whole = Recipe { timestep_shift, ..Default::default() };
+            assert_eq!(whole.noise_level(0.375), shifted(0.375, timestep_shift));
+        }
+        for noise_range in [[0.5, 0.5], [-0.1, 1.0], [0.0, 1.1], [f64::NAN, 1.0]] {
+            assert!(Recipe { noise_range, ..Default::default() }.check().is_err(), "{noise_range:?}");
+        }
     }
 
     #[test]

@@ -147,5 +147,7 @@ fn trained(training: &AdapterSummary) -> String {
 
 fn ids(store: &Store) -> Result<Vec<String>, JobError> {
     let names = store.list("adapters")?;
-    Ok(names.iter().filter_map(|name| name.strip_suffix(".safetensors")).map(String::from).collect())
+    let ids = names.iter().filter_map(|name| name.strip_suffix(".safetensors"));
+    // The low-noise expert's file goes with the plain one.
+    Ok(ids.filter(|id| !id.contains('.')).map(String::from).collect())
 }

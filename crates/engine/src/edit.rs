@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Instant;
 
+use lora_edit_pipeline::parts::usable;
 use lora_edit_pipeline::report::Qc;
 use lora_edit_pipeline::{JobError, Outcome};
 use lora_edit_shot::ColourSpace;
-use lora_edit_shot::base;
-use lora_edit_shot::ingest::{IngestSettings, Ingested, MaskOptions, ModelGeometry, job_for};
-use lora_edit_shot::job::{Event, Job, Recipe, Sampler, Sampling};
+use lora_edit_shot::ingest::{IngestSettings, Ingested, MaskOptions, job_for};
+use lora_edit_shot::job::{Event, FailureKind, Job, Recipe, Sampler, Sampling, StackedLora};
+use lora_edit_shot::models;
 use lora_edit_shot::result::ResultReader;
 use lora_edit_store::Store;
 
@@ -45,11 +46,11 @@ fn perform_edit(args: &EditArgs, reporter: &mut Reporter) -> Result<Option<Summa
     let (began, stop) = (Instant::now(), StopRequests::listen()?);
     let prepared = prepare(args, reporter).inspect_err(|error| tell_failure(reporter, error))?;
     let Prepared { inputs, ingested, job, root } = &prepared;
-    let (trained, generated) = match perform(root, job, args.device, stop, &mut |event| reporter.tell(event))?
-    {
-        Outcome::Stopped { .. } => return Ok(None),
-        Outcome::Done { trained, generated } => (trained, generated),
-    };
+    let (trained, generated) =
+        match perform(root, job, args.model.device, stop, &mut |event| reporter.tell(event))? {
+            Outcome::Stopped { .. } => return Ok(None),
+            Outcome::Done { trained, generated } => (trained, generated),
+        };
     let result_id = job.result.as_ref().ok_or_else(|| other("an edit without a result"))?;
     let result = ResultReader::open(root, result_id).map_err(result_error)?;
     let max_diff_outside_mask = write(args, inputs, &result, reporter)?;
@@ -80,16 +81,18 @@ struct Prepared {
 /// Checks and takes in all inputs, and writes shot, edit and job into the store.
 fn prepare(args: &EditArgs, reporter: &mut Reporter) -> Result<Prepared, JobError> {
     let inputs = Inputs::parse(args)?;
-    let base = base::find(&args.model, args.model_dir.as_deref())?;
+    let base = usable(&args.model.model, args.model.model_dir.as_deref())?.base;
+    // A LoRA that is not there is told of before any picture is read.
+    let (recipe, sampling) = (recipe(args), sampling(args)?);
     reporter.tell(&Event::Stage { name: "read".into() });
     let ingested = inputs.ingest(settings(args, &inputs))?;
     reporter.clear();
     ingested.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     let root = cache::root(&args.cache);
     ingested.put(&Store::open(&root)?)?;
-    let model_dir = args.model_dir.as_deref().map(std::path::absolute).transpose()?;
-    let mut job = job_for(&ingested, &base, model_dir.as_deref(), recipe(args), sampling(args));
-    job.checkpoint_every = args.checkpoint_every;
+    let model_dir = args.model.model_dir.as_deref().map(std::path::absolute).transpose()?;
+    let mut job = job_for(&ingested, &base, model_dir.as_deref(), recipe, sampling);
+    job.checkpoint_every = args.model.checkpoint_every;
     job.write(&root).map_err(other)?;
     Ok(Prepared { inputs, ingested, job, root })
 }
@@ -130,7 +133,7 @@ fn settings(args: &EditArgs, inputs: &Inputs) -> IngestSettings {
         input_space: colour_space(args.input_space),
         edit_space: edit_space(args),
         mask: mask_options(args),
-        model: ModelGeometry::default(),
+        model: models::defaults(&args.model.model).geometry,
     }
 }
 
@@ -151,31 +154,45 @@ fn colour_space(space: Space) -> ColourSpace {
 
 /// The seed is left out: another take of the generation must not cost another training.
 fn recipe(args: &EditArgs) -> Recipe {
-    let default = Recipe::default();
-    let rank = args.rank.unwrap_or(default.rank);
+    let args = &args.model;
+    let default = models::defaults(&args.model).recipe;
     Recipe {
-        rank,
+        rank: args.rank.unwrap_or(default.rank),
         alpha: args.rank.map_or(default.alpha, |rank| rank as f64),
         steps: args.train_steps.unwrap_or(default.steps),
         learning_rate: args.learning_rate.unwrap_or(default.learning_rate),
         mask_loss_weight: args.mask_loss_weight.unwrap_or(default.mask_loss_weight),
         look_variants: args.look_variants.unwrap_or(default.look_variants),
         keep_best: args.keep_best,
+        source_prompt: args.source_prompt.clone().unwrap_or_default(),
         ..default
     }
 }
 
-fn sampling(args: &EditArgs) -> Sampling {
-    let default = Sampling::default();
+fn sampling(args: &EditArgs) -> Result<Sampling, JobError> {
+    let default = models::defaults(&args.model.model).sampling;
+    let args = &args.model.generation;
     let sampler = args.sampler.map_or(default.sampler, |name| match name {
         SamplerName::Euler => Sampler::Euler,
         SamplerName::Unipc => Sampler::UniPc,
+        SamplerName::Dpmpp => Sampler::DpmPp,
     });
-    Sampling {
+    Ok(Sampling {
         steps: args.sampler_steps.unwrap_or(default.steps),
         sampler,
+        shift: args.shift.unwrap_or(default.shift),
+        guidance: args.guidance.unwrap_or(default.guidance),
+        guidance_low: args.guidance_low.or(default.guidance_low),
         seed: args.seed,
         without_adapter: args.without_adapter,
-        ..default
-    }
+        prompt: args.prompt.clone().unwrap_or_default(),
+        negative_prompt: args.negative_prompt.clone().unwrap_or(default.negative_prompt),
+        lora: args.lora.iter().map(|text| stacked(text)).collect::<Result<_, _>>()?,
+        step_cache: args.step_cache,
+        schedule: default.schedule,
+    })
+}
+
+fn stacked(text: &str) -> Result<StackedLora, JobError> {
+    StackedLora::read(text).map_err(|error| JobError::new(FailureKind::Missing, format!("LoRA {error}")))
 }

@@ -54,6 +54,9 @@ fn run(command: &Command) -> Result<Ending, JobError> {
         Command::Work(args) => work::work(args),
         Command::Status(args) => status::status(args),
         Command::Models(ModelsCommand::List { model_dir }) => models::list(model_dir.as_deref()),
+        Command::Models(ModelsCommand::Locate { name, model_dir, json }) => {
+            models::locate(name, model_dir.as_deref(), *json)
+        }
         Command::Models(ModelsCommand::Check { path, deep }) => models::check(path, *deep),
         Command::Models(ModelsCommand::Fetch { name, model_dir, all }) => {
             models::fetch(name, model_dir.as_deref(), *all)

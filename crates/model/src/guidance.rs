@@ -1,6 +1,6 @@
 //! What a network is asked at each step: its inputs beside the latent, guidance, and which of two experts answers.
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Device, Result, Tensor, bail};
 
 use crate::config::TransformerConfig;
 use crate::step_cache::StepCache;
@@ -71,11 +71,11 @@ impl Inputs<'_> {
         guide(&conditional, &unconditional, scale)
     }
 
-    /// (B,), or (B, tokens) where the first frames are known.
+    /// (B,), or (B, tokens) where the first frames are known; on the CPU, as the transformer takes them.
     fn times(&self, config: &TransformerConfig, x: &Tensor, t: f64) -> Result<Tensor> {
         let (batch, _, frames, rows, columns) = x.dims5()?;
         if self.known_frames == 0 {
-            return Tensor::full(t, batch, x.device());
+            return Tensor::full(t, batch, &Device::Cpu);
         }
         let [pf, ph, pw] = config.patch_size;
         if self.known_frames > frames || !self.known_frames.is_multiple_of(pf) {
@@ -84,7 +84,7 @@ impl Inputs<'_> {
         let per_frame = (rows / ph) * (columns / pw);
         let (known, all) = (self.known_frames / pf * per_frame, frames / pf * per_frame);
         let times: Vec<f64> = (0..all).map(|token| if token < known { 0.0 } else { t }).collect();
-        Tensor::from_vec(times, (1, all), x.device())?.broadcast_as((batch, all))?.contiguous()
+        Tensor::from_vec(times, (1, all), &Device::Cpu)?.broadcast_as((batch, all))?.contiguous()
     }
 }
 
@@ -147,8 +147,6 @@ impl Preset {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use lora_edit_adapt::{Adapter, HeldBack, Precision, TrainState};
 pub use lora_edit_adapt::{AdapterContents, Provenance};
+use lora_edit_model::guidance::Expert;
 use lora_edit_shot::AdapterId;
 use lora_edit_shot::image_io::write_png8;
 use lora_edit_shot::job::{BaseRef, FailureKind, Job, Recipe};
@@ -12,7 +13,6 @@ use lora_edit_shot::package::ShotInfo;
 use lora_edit_store::{Store, files};
 use serde::{Deserialize, Serialize};
 
-use crate::base::Base;
 use crate::failure::JobError;
 use crate::losses;
 
@@ -42,17 +42,32 @@ pub struct AdapterSummary {
     pub final_loss: f32,
 }
 
+impl AdapterSummary {
+    /// The held-back losses.
+    pub fn measured(&self) -> Vec<HeldBack> {
+        self.held_back.iter().map(|&(step, loss)| HeldBack { step, loss }).collect()
+    }
+}
+
 /// Where an adapter's files are in the store.
 #[derive(Debug, Clone)]
 pub struct AdapterFiles {
     root: PathBuf,
     id: AdapterId,
+    expert: Option<Expert>,
 }
 
 impl AdapterFiles {
     /// The files of this adapter.
     pub fn of(store: &Store, id: &AdapterId) -> Self {
-        Self { root: store.root().to_path_buf(), id: id.clone() }
+        Self { root: store.root().to_path_buf(), id: id.clone(), expert: None }
+    }
+
+    /// Those of one expert, of a base with two: each has files of its own, as ComfyUI and diffusers
+    /// (`load_into_transformer_2`) read them. The high-noise expert's bear the plain name; they are trained last and
+    /// say that the adapter is there.
+    pub fn of_expert(&self, expert: Option<Expert>) -> Self {
+        Self { expert, ..self.clone() }
     }
 
     /// The weights; what is there is whole.
@@ -62,12 +77,12 @@ impl AdapterFiles {
 
     /// Where a training stands that is not done.
     pub fn checkpoint(&self) -> PathBuf {
-        self.root.join("checkpoints").join(format!("{}.safetensors", self.id))
+        self.root.join("checkpoints").join(self.name("safetensors"))
     }
 
     /// The best adapter so far of a training that is not done: an adapter file in full precision.
     pub fn best(&self) -> PathBuf {
-        self.root.join("checkpoints").join(format!("{}.best.safetensors", self.id))
+        self.root.join("checkpoints").join(self.name("best.safetensors"))
     }
 
     /// Whether the adapter is trained.
@@ -104,7 +119,7 @@ impl AdapterFiles {
     ) -> Result<Provenance, JobError> {
         let shot = self.root.join("shots").join(job.shot.as_str());
         Ok(Provenance {
-            base: job.base.name.clone(),
+            base: self.base_name(&job.base.name),
             base_fingerprint: job.base.fingerprint.clone(),
             shot: job.shot.to_string(),
             frames: ShotInfo::read(&shot)?.frames.to_string(),
@@ -116,7 +131,20 @@ impl AdapterFiles {
     }
 
     fn relative(&self, extension: &str) -> String {
-        format!("adapters/{}.{extension}", self.id)
+        format!("adapters/{}", self.name(extension))
+    }
+
+    fn name(&self, extension: &str) -> String {
+        let expert = if self.expert == Some(Expert::Low) { ".low_noise" } else { "" };
+        format!("{}{expert}.{extension}", self.id)
+    }
+
+    fn base_name(&self, base: &str) -> String {
+        match self.expert {
+            None => base.to_owned(),
+            Some(Expert::High) => format!("{base}, high-noise expert"),
+            Some(Expert::Low) => format!("{base}, low-noise expert"),
+        }
     }
 }
 
@@ -153,16 +181,8 @@ fn final_loss(losses: &[f32]) -> f32 {
     tail.iter().sum::<f32>() / tail.len().max(1) as f32
 }
 
-/// Reads the adapter at `path` and folds it into `base`, which is the one that `named` says.
+/// Checks that the adapter at `path` is for the base that `named` says, as far as it tells.
 ///
-/// # Errors
-/// When the file cannot be read, says that it was trained on another base, or does not fit this one.
-pub fn fold(base: &mut Base, path: &Path, named: &BaseRef) -> Result<(), JobError> {
-    check_base(path, named)?;
-    let adapter = Adapter::load(path)?;
-    base.fold(&adapter).map_err(|error| misfit(path, named, &error))
-}
-
 /// # Errors
 /// When the file cannot be read, or was trained on another base.
 pub fn check_base(path: &Path, named: &BaseRef) -> Result<(), JobError> {
@@ -178,15 +198,4 @@ pub fn check_base(path: &Path, named: &BaseRef) -> Result<(), JobError> {
         }
         _ => Ok(()),
     }
-}
-
-/// An adapter knows neither its file nor the base's name.
-fn misfit(path: &Path, named: &BaseRef, error: &JobError) -> JobError {
-    JobError::new(error.kind, format!("{}: {error} (base '{}')", path.display(), named.name))
-}
-
-/// `step,loss` lines, steps from 1.
-pub fn loss_csv(losses: &[f32]) -> String {
-    let lines = losses.iter().enumerate().map(|(i, loss)| format!("{},{loss}\n", i + 1));
-    std::iter::once("step,loss\n".to_string()).chain(lines).collect()
 }

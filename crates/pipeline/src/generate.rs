@@ -30,7 +30,7 @@ pub enum Generation {
 /// # Errors
 /// When the arithmetic fails.
 pub fn generate(
-    base: &Base,
+    base: &mut Base,
     clip: &Clip,
     edited: &Frame,
     sampling: &Sampling,

@@ -4,20 +4,24 @@ use std::path::Path;
 use std::time::Instant;
 
 use lora_edit_model::device::{self, DeviceWish};
-use lora_edit_shot::base::{self, BaseModel};
+use lora_edit_model::guidance::Expert;
 use lora_edit_shot::job::{Event, FailureKind, Job, JobKind, Sampling};
 use lora_edit_shot::package::{EditPackage, ResultInfo, ShotPackage};
 use lora_edit_shot::{EditId, Frame, ResultId, ShotId, colour};
 use lora_edit_store::Store;
 
-use crate::adapter_files::{self, AdapterFiles};
-use crate::base::Base;
+use crate::adapter_files::AdapterFiles;
+use crate::base::{Base, Load};
 use crate::clip::Clip;
+use crate::encoders::Encoders;
 use crate::failure::JobError;
 use crate::generate::{Generation, generate};
 use crate::learn::learn;
+use crate::parts::{Parts, of_job};
 use crate::progress::Progress;
 use crate::report;
+use crate::stack::Stack;
+use crate::told::{Teller, Told, refuse_words};
 
 /// How a job ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,25 +111,83 @@ struct Run<'a> {
 impl Run<'_> {
     fn run(mut self) -> Result<Outcome, JobError> {
         self.progress.stage("load");
+        let load = Load::on(&device::choose(self.device)?);
         let shot = read_shot(&self.store, &self.job.shot)?;
-        let mut base = Base::open(&find_base(self.job)?, &device::choose(self.device)?)?;
+        let parts = of_job(self.job)?.parts;
+        let loras = self.loras(&parts)?;
         let clip = Clip::from_shot(&shot);
-        let trained = self.needs_training();
-        if trained && let Some(step) = learn(&mut base, &clip, self.job, &self.store, &mut self.progress)? {
-            return Ok(Outcome::Stopped { step });
+        let untrained = self.untrained(&parts);
+        let (learning, generating) = self.told(&parts, &shot, &clip, &untrained)?;
+        let first = untrained.first().copied().unwrap_or(parts.experts()[0]);
+        let mut base = Base::open(&parts, &load, first)?;
+        for &expert in &untrained {
+            base.turn_to(expert)?;
+            base.tell(&learning)?;
+            if let Some(step) = learn(&mut base, &clip, self.job, &self.store, &mut self.progress)? {
+                return Ok(Outcome::Stopped { step });
+            }
         }
+        let trained = !untrained.is_empty();
         let Some(wanted) = self.wanted.take() else {
             return Ok(Outcome::Done { trained, generated: false });
         };
+        base.tell(&generating)?;
+        base.stack(self.stack(&parts, loras, &wanted)?)?;
         match self.generate(&mut base, &shot, &clip, &wanted)? {
             Some(step) => Ok(Outcome::Stopped { step }),
             None => Ok(Outcome::Done { trained, generated: true }),
         }
     }
 
-    fn needs_training(&self) -> bool {
-        let wants_adapter = self.wanted.as_ref().is_none_or(|wanted| !wanted.sampling.without_adapter);
-        wants_adapter && !AdapterFiles::of(&self.store, &self.job.adapter).exist()
+    /// The experts that must be trained, the high-noise one last, since its file says that the adapter is there.
+    fn untrained(&self, parts: &Parts) -> Vec<Option<Expert>> {
+        if self.wanted.as_ref().is_some_and(|wanted| wanted.sampling.without_adapter) {
+            return Vec::new();
+        }
+        let files = AdapterFiles::of(&self.store, &self.job.adapter);
+        let experts = parts.experts().into_iter().rev();
+        experts.filter(|&expert| !files.of_expert(expert).exist()).collect()
+    }
+
+    /// Read first of all: a broken file must not come to light after hours of training.
+    fn loras(&self, parts: &Parts) -> Result<Stack, JobError> {
+        let loras = self.wanted.as_ref().map(|wanted| wanted.sampling.lora.as_slice());
+        Stack::read(loras.unwrap_or_default(), parts.low_noise.is_some())
+    }
+
+    /// The shot's adapter comes from its file, also when this very run trained it: a result must not depend on who
+    /// trained.
+    fn stack(&self, parts: &Parts, mut loras: Stack, wanted: &Wanted<'_>) -> Result<Stack, JobError> {
+        if !wanted.sampling.without_adapter {
+            let files = AdapterFiles::of(&self.store, &self.job.adapter);
+            for expert in parts.experts() {
+                loras.add_own(&files.of_expert(expert).weights(), expert, &self.job.base)?;
+            }
+        }
+        Ok(loras)
+    }
+
+    /// What the base is told in training, and what in generation: encoded before the large networks are in memory.
+    fn told(
+        &mut self,
+        parts: &Parts,
+        shot: &ShotPackage,
+        clip: &Clip,
+        untrained: &[Option<Expert>],
+    ) -> Result<(Told, Told), JobError> {
+        let takes_image = parts.transformer_config()?.takes_image();
+        let encoders = Encoders::new(&self.store, parts);
+        refuse_words(self.job, &encoders)?;
+        let mut teller = Teller { encoders, takes_image, progress: &mut self.progress };
+        let learning = match untrained.is_empty() {
+            true => Told::default(),
+            false => teller.tell(&self.job.recipe.source_prompt, None, &clip.frames[0])?,
+        };
+        let Some(wanted) = &self.wanted else { return Ok((learning, Told::default())) };
+        let edit = read_edit(&self.store, wanted.edit)?;
+        let Sampling { prompt, negative_prompt, .. } = wanted.sampling;
+        let negative = wanted.sampling.is_guided().then_some(negative_prompt.as_str());
+        Ok((learning, teller.tell(prompt, negative, first_painted(shot, &edit)?)?))
     }
 
     /// `Ok(Some(step))` when it was stopped there.
@@ -138,11 +200,6 @@ impl Run<'_> {
     ) -> Result<Option<usize>, JobError> {
         let edit = read_edit(&self.store, wanted.edit)?;
         let edited = first_painted(shot, &edit)?;
-        if !wanted.sampling.without_adapter {
-            // From the file, also when this very run trained it: a result must not depend on who trained.
-            let weights = AdapterFiles::of(&self.store, &self.job.adapter).weights();
-            adapter_files::fold(base, &weights, &self.job.base)?;
-        }
         match generate(base, clip, edited, wanted.sampling, &mut self.progress)? {
             Generation::Stopped(step) => Ok(Some(step)),
             Generation::Finished { frames, seconds } => {
@@ -173,12 +230,13 @@ impl Run<'_> {
             qc.train_seconds_per_step = Some(summary.seconds_per_step);
             qc.final_loss = Some(summary.final_loss);
         }
-        let losses = adapter.map(|(_, losses)| losses).unwrap_or_default();
+        let curves = adapter.map(|(summary, losses)| (losses, summary.measured()));
+        let (losses, held_back) = curves.unwrap_or_default();
         let info = result_info(self.job, shot, wanted);
         let id = wanted.result.as_str();
         self.store.put_dir("results", id, |dir| {
             write_generated(dir, shot, generated)?;
-            report::write(dir, shot, edit, generated, &qc, &losses)?;
+            report::write(dir, shot, edit, generated, &qc, &losses, &held_back)?;
             info.write(dir).map_err(JobError::from)
         })?;
         self.progress.preview(Path::new("results").join(id).join("contact.png"));
@@ -236,17 +294,4 @@ fn first_painted<'a>(shot: &ShotPackage, edit: &'a EditPackage) -> Result<&'a Fr
             format!("key frames {}: only {first}, the first of the range, can be painted", edit.keys);
         JobError::new(FailureKind::Usage, message)
     })
-}
-
-fn find_base(job: &Job) -> Result<BaseModel, JobError> {
-    let found = base::find(&job.base.name, job.base.model_dir.as_deref())?;
-    if found.fingerprint == job.base.fingerprint {
-        return Ok(found);
-    }
-    let message = format!(
-        "model '{}' in {} is not the one this job was made for: press the button again",
-        found.name,
-        found.folder.display()
-    );
-    Err(JobError::new(FailureKind::Model, message))
 }

@@ -26,14 +26,17 @@ pub fn learn(
 ) -> Result<Option<usize>, JobError> {
     progress.stage("encode");
     let Some(inputs) = samples(base, clip, &job.recipe, progress)? else { return Ok(Some(0)) };
-    let (files, recipe) = (AdapterFiles::of(store, &job.adapter), adapt_recipe(&job.recipe));
-    let adapter = Adapter::create(&mut base.transformer, &recipe.adapter, recipe.seed)?;
+    let (files, recipe) = (
+        AdapterFiles::of(store, &job.adapter).of_expert(base.expert()),
+        adapt_recipe(&job.recipe, base.expert()),
+    );
+    let adapter = Adapter::create(base.transformer_mut()?, &recipe.adapter, recipe.seed)?;
     let mut state = begin(&files.checkpoint(), &adapter, &recipe)?;
     let first = state.steps_done();
     progress.stage("train");
     let trainee = Trainee { adapter: &adapter, recipe: &recipe, files: &files, job };
     let outcome = trainee.run(base, &mut state, |step| inputs[step % inputs.len()].clone(), progress);
-    adapter.detach(&mut base.transformer);
+    adapter.detach(base.transformer_mut()?);
     let outcome = outcome?;
     if !outcome.finished {
         return Ok(Some(outcome.losses.len()));

@@ -3,17 +3,17 @@
 use std::fs;
 use std::path::Path;
 
+use lora_edit_adapt::HeldBack;
 use lora_edit_shot::composite::Composite;
 use lora_edit_shot::image_io::write_png8;
 use lora_edit_shot::metrics::{self, SquaredError};
 use lora_edit_shot::package::{EditPackage, ShotFrame, ShotPackage};
-use lora_edit_shot::plot::loss_curve;
 use lora_edit_shot::sheet::ContactSheet;
 use lora_edit_shot::{ColourSpace, Frame, WorkingSpace, colour, mask};
 use serde::{Deserialize, Serialize};
 
-use crate::adapter_files::loss_csv;
 use crate::failure::JobError;
+use crate::losses;
 
 /// Frames shown on the contact sheet, at most.
 const SHOWN: usize = 6;
@@ -142,12 +142,13 @@ pub fn write(
     generated: &[Frame],
     qc: &Qc,
     losses: &[f32],
+    held_back: &[HeldBack],
 ) -> Result<(), JobError> {
     fs::write(dir.join("qc.json"), serde_json::to_vec_pretty(qc)?)?;
     contact_sheet(shot, edit, generated, qc)?.write_png(&dir.join("contact.png"))?;
     if !losses.is_empty() {
-        fs::write(dir.join("loss.csv"), loss_csv(losses))?;
-        write_png8(&dir.join("loss.png"), &loss_curve("training loss", losses, 720, 360))?;
+        fs::write(dir.join("loss.csv"), losses::csv(losses, held_back))?;
+        write_png8(&dir.join("loss.png"), &losses::picture(losses, held_back))?;
     }
     Ok(())
 }
@@ -259,7 +260,7 @@ mod tests {
         let (shot, generated) = (shot(), vec![Frame::filled(32, 16, &[0.5; 3]); 5]);
         let edit = EditPackage { keys: FrameRange::of([1]), frames: vec![generated[0].clone()] };
         let qc = measure(&shot, &edit, &generated).unwrap();
-        write(dir.path(), &shot, &edit, &generated, &qc, &[0.5, 0.4]).unwrap();
+        write(dir.path(), &shot, &edit, &generated, &qc, &[0.5, 0.4], &[]).unwrap();
         let read: Qc = serde_json::from_slice(&fs::read(dir.path().join("qc.json")).unwrap()).unwrap();
         assert_eq!(read, qc);
         for file in ["contact.png", "loss.csv", "loss.png"] {

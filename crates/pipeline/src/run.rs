@@ -95,7 +95,7 @@ impl Run<'_, '_> {
             if pause { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let outcome = train(
-            &base.transformer,
+            base.transformer()?,
             self.trainee.adapter,
             self.trainee.recipe,
             state,
@@ -124,7 +124,7 @@ impl Run<'_, '_> {
             return Ok(());
         }
         let began = Instant::now();
-        let loss = held_back_loss(&mut base.transformer, &sample(0), self.trainee.recipe)?;
+        let loss = held_back_loss(base.transformer_mut()?, &sample(0), self.trainee.recipe)?;
         if !loss.is_finite() {
             return Err(self.failed(state, AdaptError::NotFinite { step, what: "held-back loss" }));
         }

@@ -23,7 +23,7 @@ pub(crate) fn samples(
             latents: base.encode(&clip.frames)?,
             condition: base.condition(&clip.frames[0], &clip)?,
             text: base.text.clone(),
-            image: None,
+            image: base.image.clone(),
             loss_weight: None,
         });
         if progress.even_step(inputs.len(), recipe.look_variants + 1) {

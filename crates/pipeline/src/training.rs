@@ -4,12 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use lora_edit_adapt::{Adapter, AdapterConfig, HeldBack, Provenance, Schedule, TrainState, checkpoint};
+use lora_edit_model::guidance::Expert;
 use lora_edit_shot::job::{Job, Recipe};
 use lora_edit_store::Store;
 
 use crate::adapter_files::{self, AdapterFiles};
 use crate::best::clearly_better;
 use crate::failure::JobError;
+use crate::sampling::BOUNDARY;
 
 /// One adapter in training, attached to its base.
 #[derive(Clone, Copy)]
@@ -81,13 +83,19 @@ fn remove(path: &Path) {
     }
 }
 
-pub(crate) fn adapt_recipe(recipe: &Recipe) -> lora_edit_adapt::Recipe {
+/// Each of two experts learns at the noise levels at which it is asked.
+pub(crate) fn adapt_recipe(recipe: &Recipe, expert: Option<Expert>) -> lora_edit_adapt::Recipe {
     lora_edit_adapt::Recipe {
         adapter: AdapterConfig { rank: recipe.rank, alpha: recipe.alpha, ..AdapterConfig::default() },
         steps: recipe.steps,
         learning_rate: recipe.learning_rate,
         schedule: if recipe.cosine { Schedule::Cosine } else { Schedule::Constant },
         timestep_shift: recipe.timestep_shift,
+        noise_range: match expert {
+            None => [0.0, 1.0],
+            Some(Expert::High) => [BOUNDARY, 1.0],
+            Some(Expert::Low) => [0.0, BOUNDARY],
+        },
         seed: recipe.seed,
         mask_loss_weight: recipe.mask_loss_weight,
         ..lora_edit_adapt::Recipe::default()

@@ -26,7 +26,7 @@ pub enum BaseError {
         searched: Vec<PathBuf>,
     },
     /// A file of the model cannot be read.
-    #[error("model file {}: {why}", path.display())]
+    #[error("file {}: {why}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -161,15 +161,61 @@ fn collect(folder: &Path, prefix: &str, found: &mut Vec<(String, PathBuf)>) -> i
 }
 
 fn fingerprint(folder: &Path) -> Result<String, BaseError> {
-    let unreadable = |path: &Path| {
-        let path = path.to_path_buf();
-        move |why| BaseError::Unreadable { path, why }
-    };
     let mut hasher = Hasher::new("base model");
     for (name, path) in files(folder).map_err(unreadable(folder))? {
-        hash_file(&mut hasher, &name, &path).map_err(unreadable(&path))?;
+        content_hash(&mut hasher, &name, &path)?;
     }
     Ok(hasher.finish())
+}
+
+/// The fingerprint of a model whose parts lie apart: each part's purpose and its files or folders. Weights count by
+/// their content alone, so that the same files in another layout are the same model; a folder's go in order of name.
+///
+/// # Errors
+/// When a file cannot be read; names it.
+pub fn fingerprint_of_parts(parts: &[(&str, &Path)]) -> Result<String, BaseError> {
+    let mut hasher = Hasher::new("base model in parts");
+    for (purpose, path) in parts {
+        hasher.field("part", purpose);
+        for file in part_files(path)? {
+            content_hash(&mut hasher, "file", &file)?;
+        }
+    }
+    Ok(hasher.finish())
+}
+
+/// The file itself, or those in a folder that hold content: weights and tokenisers. Where there are numbered shards,
+/// these alone: official folders keep encoders beside them.
+fn part_files(path: &Path) -> Result<Vec<PathBuf>, BaseError> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let is_content = |path: &PathBuf| {
+        let is_tokenizer = ["tokenizer.json", "spiece.model"].contains(&name(path).as_str());
+        path.is_file() && (is_weights(path) || is_tokenizer)
+    };
+    let entries = std::fs::read_dir(path).map_err(unreadable(path))?;
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_content).collect();
+    let is_shard = |path: &PathBuf| name(path).contains("-of-0");
+    if files.iter().any(is_shard) {
+        files.retain(is_shard);
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Adds a file's length and content, of a large file by samples.
+///
+/// # Errors
+/// When it cannot be read; names it.
+pub fn content_hash(hasher: &mut Hasher, label: &str, path: &Path) -> Result<(), BaseError> {
+    hash_file(hasher, label, path).map_err(unreadable(path))
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> BaseError + use<> {
+    let path = path.to_path_buf();
+    move |why| BaseError::Unreadable { path, why }
 }
 
 fn hash_file(hasher: &mut Hasher, name: &str, path: &Path) -> io::Result<()> {

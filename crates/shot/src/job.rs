@@ -4,9 +4,11 @@
 //! `events.jsonl` and `pid`, and a file `stop` asks it to stop.
 
 mod event;
+mod sampling;
 mod status;
 
 pub use event::{EXIT_STOPPED, Event, EventLog, FailureKind};
+pub use sampling::{NoiseExpert, Sampler, Sampling, ScheduleKind, StackedLora};
 pub use status::{JobState, JobStatus, REMOTE_SILENCE, write_pid};
 
 use crate::ids::{AdapterId, EditId, JobId, ResultId, ShotId};
@@ -66,6 +68,9 @@ pub struct Recipe {
     pub look_variants: usize,
     /// Whether an earlier step's adapter is taken where the training came apart; published is the last one always.
     pub keep_best: bool,
+    /// What the unedited shot shows, in words, for bases that take text.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub source_prompt: String,
 }
 
 impl Recipe {
@@ -81,56 +86,16 @@ impl Recipe {
         mask_loss_weight: 1.0,
         look_variants: 16,
         keep_best: true,
+        source_prompt: String::new(),
     };
-}
 
-impl Default for Recipe {
-    fn default() -> Self {
-        Self::NANO
+    /// What the published code trains with on Wan 2.1 I2V 14B, with the base in bf16.
+    pub fn published() -> Self {
+        Self { steps: 100, learning_rate: 1e-4, look_variants: 0, ..Self::NANO }
     }
 }
 
-/// How the flow is integrated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Sampler {
-    /// First order.
-    Euler,
-    /// Multistep predictor and corrector.
-    UniPc,
-}
-
-/// How the result is sampled. All of it goes into the [`ResultId`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Sampling {
-    /// Network evaluations.
-    pub steps: usize,
-    /// The integrator.
-    pub sampler: Sampler,
-    /// Shift of the schedule towards noise; 1 is none.
-    pub shift: f64,
-    /// Classifier-free guidance; 1 is none.
-    pub guidance: f64,
-    /// Seed of the starting noise.
-    pub seed: u64,
-    /// Leaves the adapter out, to see what it is worth.
-    pub without_adapter: bool,
-}
-
-impl Sampling {
-    /// What suits `nano`: few steps, since more of them leave noise that a model of its size cannot remove.
-    pub const NANO: Self = Self {
-        steps: 4,
-        sampler: Sampler::Euler,
-        shift: 3.0,
-        guidance: 1.0,
-        seed: 1,
-        without_adapter: false,
-    };
-}
-
-impl Default for Sampling {
+impl Default for Recipe {
     fn default() -> Self {
         Self::NANO
     }
@@ -292,7 +257,7 @@ impl ResultId {
     pub fn new(adapter: &AdapterId, edit: &EditId, sampling: &Sampling) -> Self {
         let mut hasher = Hasher::new("result");
         hasher.field("adapter", adapter.as_str()).field("edit", edit.as_str());
-        Self::of(hasher.field("sampling", canonical(sampling)))
+        Self::of(hasher.field("sampling", canonical(&sampling.by_content())))
     }
 }
 

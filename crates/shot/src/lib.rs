@@ -15,6 +15,7 @@ pub mod ingest;
 pub mod job;
 pub mod mask;
 pub mod metrics;
+pub mod models;
 pub mod package;
 pub mod plot;
 pub mod range;

@@ -78,3 +78,26 @@ fn an_unreadable_folder_is_named() {
     let error = base::open("nano", Path::new("/no/such/model")).unwrap_err();
     assert!(error.to_string().contains("/no/such/model"), "{error}");
 }
+
+#[test]
+fn parts_are_known_by_their_content_in_any_layout() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    put(one.path(), "diffusion_models/wan-00001-of-00002.safetensors", b"first");
+    put(one.path(), "diffusion_models/wan-00002-of-00002.safetensors", b"second");
+    put(one.path(), "diffusion_models/Wan2.1_VAE.pth", b"official folders have encoders beside the shards");
+    put(one.path(), "vae/wan_2.1_vae.safetensors", b"vae");
+    put(other.path(), "transformer/model-00001-of-00002.safetensors", b"first");
+    put(other.path(), "transformer/model-00002-of-00002.safetensors", b"second");
+    put(other.path(), "transformer/config.json", b"{}");
+    put(other.path(), "vae.safetensors", b"vae");
+    let fingerprint = |root: &Path, transformer: &str, vae: &str| {
+        let (transformer, vae) = (root.join(transformer), root.join(vae));
+        base::fingerprint_of_parts(&[("transformer", &transformer), ("vae", &vae)]).unwrap()
+    };
+    let first = fingerprint(one.path(), "diffusion_models", "vae/wan_2.1_vae.safetensors");
+    assert_eq!(fingerprint(other.path(), "transformer", "vae.safetensors"), first);
+    put(other.path(), "transformer/model-00002-of-00002.safetensors", b"secund");
+    assert_ne!(fingerprint(other.path(), "transformer", "vae.safetensors"), first);
+    let absent = base::fingerprint_of_parts(&[("vae", &one.path().join("absent"))]).unwrap_err();
+    assert!(absent.to_string().contains("absent"), "{absent}");
+}

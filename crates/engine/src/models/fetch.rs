@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lora_edit_model::locate::{Inventory, PUBLISHED, Published, Role};
-use lora_edit_pipeline::JobError;
+use lora_edit_pipeline::{JobError, places};
 use lora_edit_shot::job::FailureKind;
 
 use super::download::download;
-use super::hub::{self, Hub, RemoteFile, Repository};
-use super::{roots, words};
+use super::hub::{Hub, RemoteFile, Repository};
+use super::words;
 use crate::Ending;
 
 const BAR: &str = "{bar:32} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}";
@@ -55,7 +55,7 @@ fn unknown(name: &str) -> JobError {
 fn wanted(model: &Published, model_dir: Option<&Path>, all: bool) -> Vec<Role> {
     match all {
         true => model.parts.iter().map(|(role, _)| *role).collect(),
-        false => Inventory::of(&roots(model_dir)).locate(model).wanting(),
+        false => Inventory::of(&places::roots(model_dir)).locate(model).wanting(),
     }
 }
 
@@ -88,7 +88,7 @@ fn target(model: &Published, model_dir: Option<&Path>, repository: &Repository) 
     if !is_safe(&repository.sha) {
         return Err(format!("{}: the server's commit is no hash", model.repo));
     }
-    let cached = hub::cached(model.repo).map(|folder| folder.join("snapshots").join(&repository.sha));
+    let cached = places::cached(model.repo).map(|folder| folder.join("snapshots").join(&repository.sha));
     cached.ok_or_else(|| "no folder to fetch to is known; --model-dir names one".into())
 }
 

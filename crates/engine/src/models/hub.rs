@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lora_edit_pipeline::places::{hub_home, variable};
 use serde::Deserialize;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, http};
@@ -151,45 +152,8 @@ fn tls() -> Result<TlsConfig, String> {
 }
 
 fn token() -> Option<String> {
-    let file = variable("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| Some(home()?.join("token")));
+    let file = variable("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| Some(hub_home()?.join("token")));
     let saved = || std::fs::read_to_string(file?).ok();
     let token = variable("HF_TOKEN").or_else(saved)?;
     Some(token.trim().to_owned()).filter(|token| !token.is_empty())
-}
-
-/// The hub's own folder: HF_HOME, else `huggingface` in the user's cache folder.
-fn home() -> Option<PathBuf> {
-    let cache = || variable("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(user()?.join(".cache")));
-    variable("HF_HOME").map(PathBuf::from).or_else(|| Some(cache()?.join("huggingface")))
-}
-
-fn user() -> Option<PathBuf> {
-    variable("HOME").or_else(|| variable("USERPROFILE")).map(PathBuf::from)
-}
-
-/// Where the hub's programs keep what they fetched.
-pub fn cache() -> Option<PathBuf> {
-    let named = ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"].into_iter().find_map(variable);
-    named.map(PathBuf::from).or_else(|| Some(home()?.join("hub")))
-}
-
-/// The folder of a repository in that cache.
-pub fn cached(repo: &str) -> Option<PathBuf> {
-    Some(cache()?.join(format!("models--{}", repo.replace('/', "--"))))
-}
-
-/// Repositories in that cache that may hold a part of a Wan model, by their names.
-pub fn cached_repositories() -> Vec<PathBuf> {
-    let entries = cache().and_then(|cache| std::fs::read_dir(cache).ok()).into_iter().flatten().flatten();
-    let is_ours = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-        name.starts_with("models--") && (name.contains("wan") || name.contains("umt5"))
-    };
-    let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_ours).collect();
-    found.sort();
-    found
-}
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }

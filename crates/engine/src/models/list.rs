@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use lora_edit_model::locate::{Inventory, Located, PUBLISHED, Part, Published};
-use lora_edit_pipeline::JobError;
+use lora_edit_pipeline::{JobError, places};
 use lora_edit_shot::base;
 use lora_edit_shot::job::FailureKind;
+use lora_edit_shot::models::Family;
 
-use super::{program_dir, roots, words};
+use super::words;
 use crate::Ending;
 
 /// Prints each model on a line, its parts indented below.
@@ -15,7 +16,7 @@ use crate::Ending;
 /// # Errors
 /// When there is no model at all, not even parts of one.
 pub fn list(model_dir: Option<&Path>) -> Result<Ending, JobError> {
-    let roots = roots(model_dir);
+    let roots = places::roots(model_dir);
     let inventory = Inventory::of(&roots);
     let own = own_models(model_dir);
     let located: Vec<_> = PUBLISHED.iter().map(|model| (model, inventory.locate(model))).collect();
@@ -44,7 +45,7 @@ pub fn list(model_dir: Option<&Path>) -> Result<Ending, JobError> {
 
 /// Folders of models that are not published ones: the embedded model, and people's own.
 fn own_models(model_dir: Option<&Path>) -> Vec<(String, std::path::PathBuf)> {
-    let all = base::list(model_dir, program_dir().as_deref()).into_iter();
+    let all = base::list(model_dir, places::program_dir().as_deref()).into_iter();
     let is_own = |folder: &Path| folder.join("transformer").is_dir() && folder.join("vae").is_dir();
     all.filter(|(name, folder)| Published::named(name).is_none() && is_own(folder)).collect()
 }
@@ -59,6 +60,9 @@ fn print_model(model: &Published, located: &Located) {
         (false, false) => format!("not found; lora-edit models fetch {}", model.name),
     };
     println!("{}\t{state}", model.name);
+    if let Some(obstacle) = Family::named(model.name).and_then(Family::obstacle) {
+        println!("    not for editing: it {obstacle}");
+    }
     if !has_transformer {
         return;
     }

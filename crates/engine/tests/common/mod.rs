@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)] // each test program uses its part; a test may stop where it stands
 
 mod tiny_model;
+pub mod tiny_wan;
 
 use std::fs;
 use std::path::{Path, PathBuf};

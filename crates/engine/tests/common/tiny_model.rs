@@ -48,11 +48,11 @@ fn vae_config() -> serde_json::Value {
     })
 }
 
-/// Named tensors filled from a small generator of our own, so that every test sees the same model.
+/// Named f32 tensors filled from a small generator of our own, so that every test sees the same model.
 #[derive(Default)]
-struct Weights {
-    tensors: HashMap<String, (Vec<usize>, Vec<u8>)>,
-    state: u64,
+pub struct Weights {
+    pub tensors: HashMap<String, (Vec<usize>, Vec<u8>)>,
+    pub state: u64,
 }
 
 impl Weights {
@@ -61,19 +61,19 @@ impl Weights {
         (self.state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
     }
 
-    fn random(&mut self, name: &str, shape: &[usize], size: f32) {
+    pub fn random(&mut self, name: &str, shape: &[usize], size: f32) {
         let values: Vec<u8> =
             (0..shape.iter().product()).flat_map(|_| (size * self.uniform()).to_le_bytes()).collect();
         self.tensors.insert(name.into(), (shape.to_vec(), values));
     }
 
-    fn ones(&mut self, name: &str, shape: &[usize]) {
+    pub fn ones(&mut self, name: &str, shape: &[usize]) {
         let values = (0..shape.iter().product()).flat_map(|_| 1f32.to_le_bytes()).collect();
         self.tensors.insert(name.into(), (shape.to_vec(), values));
     }
 
     /// A weight of any rank (out, in, ..) with its bias.
-    fn affine(&mut self, name: &str, shape: &[usize]) {
+    pub fn affine(&mut self, name: &str, shape: &[usize]) {
         let fan_in: usize = shape[1..].iter().product();
         let size = (3.0 / fan_in as f32).sqrt();
         self.random(&format!("{name}.weight"), shape, size);

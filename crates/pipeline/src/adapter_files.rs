@@ -21,6 +21,9 @@ pub struct AdapterSummary {
     pub base_fingerprint: String,
     /// The shot it was trained on.
     pub shot: String,
+    /// The adapter of stage 1 that it went on from; none is stage 1 itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_stage: Option<String>,
     /// How.
     pub recipe: Recipe,
     /// Optimiser steps done.
@@ -74,13 +77,14 @@ impl AdapterFiles {
 /// The weights come last: they are what says that the adapter is there.
 pub(crate) fn write(
     adapter: &Adapter,
+    id: &AdapterId,
     job: &Job,
     losses: &[f32],
     seconds_per_step: f64,
     store: &Store,
 ) -> Result<(), JobError> {
-    let summary = summary(job, losses, seconds_per_step);
-    let files = AdapterFiles::of(store, &job.adapter);
+    let summary = summary(id, job, losses, seconds_per_step);
+    let files = AdapterFiles::of(store, id);
     store.put_file(files.relative("loss.csv"), loss_csv(losses).as_bytes())?;
     store.put_file(files.relative("json"), &serde_json::to_vec_pretty(&summary)?)?;
     let provenance = Provenance {
@@ -96,12 +100,13 @@ pub(crate) fn write(
     Ok(())
 }
 
-fn summary(job: &Job, losses: &[f32], seconds_per_step: f64) -> AdapterSummary {
+fn summary(id: &AdapterId, job: &Job, losses: &[f32], seconds_per_step: f64) -> AdapterSummary {
     let tail = &losses[losses.len() - losses.len().div_ceil(10)..];
     AdapterSummary {
         base: job.base.name.clone(),
         base_fingerprint: job.base.fingerprint.clone(),
         shot: job.shot.to_string(),
+        first_stage: job.first_stage.as_ref().filter(|first| *first != id).map(ToString::to_string),
         recipe: job.recipe.clone(),
         steps: losses.len(),
         seconds_per_step,

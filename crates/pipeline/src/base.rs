@@ -49,10 +49,10 @@ impl Base {
     }
 
     /// What the transformer sees beside the noise, (1, 4 + z, F', h, w): the packed mask, then the latents of the
-    /// clip with `first` as its first frame and grey where later frames are to be generated.
-    pub fn condition(&self, first: &Frame, clip: &Clip) -> Result<Tensor> {
-        let mask = packed_mask(&clip.masks, self.vae.config().spatial_factor(), &self.device)?;
-        let shown = self.encode(&shown_frames(first, &clip.frames, &clip.masks))?;
+    /// clip as it is shown: held frames whole, grey where the others are to be generated.
+    pub fn condition(&self, clip: &Clip) -> Result<Tensor> {
+        let mask = packed_mask(clip, self.vae.config().spatial_factor(), &self.device)?;
+        let shown = self.encode(&shown_frames(clip))?;
         Tensor::cat(&[&mask, &shown], 1)
     }
 

@@ -13,10 +13,10 @@ use lora_edit_store::Store;
 
 use crate::adapter_files::AdapterFiles;
 use crate::base::Base;
-use crate::clip::Clip;
 use crate::failure::JobError;
-use crate::generate::{Generation, generate};
-use crate::learn::learn;
+use crate::generate::{Generated, Generation, generate};
+use crate::joins;
+use crate::learn::{Lesson, learn};
 use crate::progress::Progress;
 use crate::report;
 
@@ -110,15 +110,16 @@ impl Run<'_> {
         self.progress.stage("load");
         let shot = read_shot(&self.store, &self.job.shot)?;
         let mut base = Base::open(&find_base(self.job)?, &device::choose(self.device)?)?;
-        let clip = Clip::from_shot(&shot);
+        let edit = self.wanted.as_ref().map(|wanted| read_edit(&self.store, wanted.edit)).transpose()?;
         let trained = self.needs_training();
-        if trained && let Some(step) = learn(&mut base, &clip, self.job, &self.store, &mut self.progress)? {
+        let lesson = Lesson { shot: &shot, edit: edit.as_ref(), job: self.job, store: &self.store };
+        if trained && let Some(step) = learn(&mut base, &lesson, &mut self.progress)? {
             return Ok(Outcome::Stopped { step });
         }
-        let Some(wanted) = self.wanted.take() else {
+        let Some((wanted, edit)) = self.wanted.take().zip(edit) else {
             return Ok(Outcome::Done { trained, generated: false });
         };
-        match self.generate(&mut base, &shot, &clip, &wanted)? {
+        match self.generate(&mut base, &shot, &edit, &wanted)? {
             Some(step) => Ok(Outcome::Stopped { step }),
             None => Ok(Outcome::Done { trained, generated: true }),
         }
@@ -134,19 +135,17 @@ impl Run<'_> {
         &mut self,
         base: &mut Base,
         shot: &ShotPackage,
-        clip: &Clip,
+        edit: &EditPackage,
         wanted: &Wanted<'_>,
     ) -> Result<Option<usize>, JobError> {
-        let edit = read_edit(&self.store, wanted.edit)?;
-        let edited = first_painted(shot, &edit)?;
         if !wanted.sampling.without_adapter {
             // From the file, also when this very run trained it: a result must not depend on who trained.
             base.fold(&Adapter::load(&AdapterFiles::of(&self.store, &self.job.adapter).weights())?)?;
         }
-        match generate(base, clip, edited, wanted.sampling, &mut self.progress)? {
+        match generate(base, shot, edit, wanted.sampling, &mut self.progress)? {
             Generation::Stopped(step) => Ok(Some(step)),
-            Generation::Finished { frames, seconds } => {
-                self.write(shot, &edit, &frames, seconds, wanted)?;
+            Generation::Finished(generated) => {
+                self.write(shot, edit, &generated, wanted)?;
                 Ok(None)
             }
         }
@@ -156,17 +155,18 @@ impl Run<'_> {
         &mut self,
         shot: &ShotPackage,
         edit: &EditPackage,
-        generated: &[Frame],
-        sample_seconds: f64,
+        made: &Generated,
         wanted: &Wanted<'_>,
     ) -> Result<(), JobError> {
+        let generated = &made.frames;
         self.progress.stage("write");
         let adapter = match wanted.sampling.without_adapter {
             true => None,
             false => AdapterFiles::of(&self.store, &self.job.adapter).summary(),
         };
         let mut qc = report::measure(shot, edit, generated)?;
-        (qc.sample_seconds, qc.wall_seconds) = (sample_seconds, self.began.elapsed().as_secs_f64());
+        (qc.joins, qc.colour_step_elsewhere) = joins::measure(shot, made);
+        (qc.sample_seconds, qc.wall_seconds) = (made.seconds, self.began.elapsed().as_secs_f64());
         qc.seed = wanted.sampling.seed;
         if let Some((summary, _)) = &adapter {
             qc.train_steps = Some(summary.steps);
@@ -225,17 +225,6 @@ fn read_edit(store: &Store, id: &EditId) -> Result<EditPackage, JobError> {
 
 fn missing(what: &str, id: impl std::fmt::Display, store: &Store) -> JobError {
     JobError::new(FailureKind::Missing, format!("{what} {id} is not in {}", store.root().display()))
-}
-
-/// Only the first frame of the range can be the painted one in this version.
-fn first_painted<'a>(shot: &ShotPackage, edit: &'a EditPackage) -> Result<&'a Frame, JobError> {
-    let first = shot.info.frames.first().unwrap_or_default();
-    let painted = edit.at(first).filter(|_| edit.keys.len() == 1);
-    painted.ok_or_else(|| {
-        let message =
-            format!("key frames {}: only {first}, the first of the range, can be painted", edit.keys);
-        JobError::new(FailureKind::Usage, message)
-    })
 }
 
 fn find_base(job: &Job) -> Result<BaseModel, JobError> {

@@ -9,6 +9,7 @@ pub mod clip;
 pub mod condition;
 pub mod failure;
 pub mod generate;
+pub mod joins;
 pub mod jobs;
 pub mod learn;
 pub mod looks;
@@ -17,7 +18,9 @@ pub mod progress;
 pub mod report;
 mod samples;
 mod sampling;
+mod stage_two;
 mod training;
+pub mod windows;
 
 pub use failure::JobError;
 pub use jobs::{Outcome, run_job};

@@ -40,7 +40,7 @@ pub(crate) fn run(
     adapter: &Adapter,
     recipe: &lora_edit_adapt::Recipe,
     state: &mut TrainState,
-    inputs: &[TrainInput],
+    sample: impl Fn(usize) -> TrainInput,
     files: &AdapterFiles,
     progress: &mut Progress<'_>,
 ) -> Result<TrainOutcome, JobError> {
@@ -58,7 +58,7 @@ pub(crate) fn run(
         adapter,
         recipe,
         state,
-        |step| Ok(inputs[step % inputs.len()].clone()),
+        |step| Ok(sample(step)),
         on_step,
     )?;
     failed.map_or(Ok(outcome), Err)

@@ -10,6 +10,7 @@ pub use event::{EXIT_STOPPED, Event, EventLog, FailureKind};
 pub use status::{JobState, JobStatus, REMOTE_SILENCE, write_pid};
 
 use crate::ids::{AdapterId, EditId, JobId, ResultId, ShotId};
+use crate::range::FrameRange;
 use lora_edit_store::{Hasher, files};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -64,6 +65,15 @@ pub struct Recipe {
     pub mask_loss_weight: f64,
     /// Recoloured variants of the plate trained on beside it, so that its look cannot be memorised; 0 is as published.
     pub look_variants: usize,
+    /// Frames of a training window, 4n+1: overlapping windows of the shot are learnt one by one, in less memory; 0 is
+    /// the whole shot, where the model takes it at once.
+    pub train_window: usize,
+    /// Whether the shot is learnt backwards too, for frames before the first key.
+    pub reversed: bool,
+    /// Rounds of stage 2 over the later key frames and the references; 0 leaves it out.
+    pub stage2_epochs: usize,
+    /// Learning rate of stage 2, as a part of that of stage 1; 1 is as published.
+    pub stage2_rate: f64,
 }
 
 impl Recipe {
@@ -78,7 +88,25 @@ impl Recipe {
         seed: 1,
         mask_loss_weight: 1.0,
         look_variants: 16,
+        train_window: 0,
+        reversed: false,
+        stage2_epochs: 10,
+        stage2_rate: 1.0,
     };
+
+    /// The same recipe for a shot of `frames`, painted at `keys`, with a model that takes `most_frames` at once: a shot
+    /// that is too long is learnt in windows, one whose first frame is not painted backwards too.
+    pub fn for_shot(self, frames: &FrameRange, keys: &FrameRange, most_frames: usize) -> Self {
+        let most = if self.train_window == 0 { most_frames } else { self.train_window.min(most_frames) };
+        let train_window = if frames.len() > most { most } else { 0 };
+        let reversed = keys.first().is_some_and(|key| frames.first().is_some_and(|first| key > first));
+        Self { train_window, reversed: self.reversed || reversed, ..self }
+    }
+
+    /// What stage 1 depends on: nothing of stage 2.
+    fn of_first_stage(&self) -> Self {
+        Self { stage2_epochs: 0, stage2_rate: 1.0, ..self.clone() }
+    }
 }
 
 impl Default for Recipe {
@@ -113,6 +141,8 @@ pub struct Sampling {
     pub seed: u64,
     /// Leaves the adapter out, to see what it is worth.
     pub without_adapter: bool,
+    /// Frames the model makes at once, at most; longer shots are made in overlapping passes.
+    pub window: usize,
 }
 
 impl Sampling {
@@ -124,6 +154,7 @@ impl Sampling {
         guidance: 1.0,
         seed: 1,
         without_adapter: false,
+        window: 33,
     };
 }
 
@@ -155,6 +186,9 @@ pub struct Job {
     pub sampling: Option<Sampling>,
     /// The adapter that is made or used.
     pub adapter: AdapterId,
+    /// The adapter of stage 1 that it goes on from, where the edit is learnt from in stage 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_stage: Option<AdapterId>,
     /// The result that is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<ResultId>,
@@ -215,7 +249,18 @@ impl Job {
     pub fn train(shot: ShotId, base: BaseRef, recipe: Recipe) -> Self {
         let adapter = AdapterId::new(&shot, &base.fingerprint, &recipe);
         let kind = JobKind::Train;
-        Self { version: VERSION, kind, shot, edit: None, base, recipe, sampling: None, adapter, result: None }
+        Self {
+            version: VERSION,
+            kind,
+            shot,
+            edit: None,
+            base,
+            recipe,
+            sampling: None,
+            adapter,
+            first_stage: None,
+            result: None,
+        }
     }
 
     /// A generation from `shot` and `edit`; the ids of adapter and result follow from the rest.
@@ -223,6 +268,20 @@ impl Job {
         let trained = Self::train(shot, base, recipe);
         let result = Some(ResultId::new(&trained.adapter, &edit, &sampling));
         Self { kind: JobKind::Generate, edit: Some(edit), sampling: Some(sampling), result, ..trained }
+    }
+
+    /// The same job with an adapter that goes on to learn `examples` (see [`EditPackage::examples`]) in stage 2, where
+    /// the recipe has one.
+    ///
+    /// [`EditPackage::examples`]: crate::package::EditPackage::examples
+    pub fn with_second_stage(self, examples: &str) -> Self {
+        if self.recipe.stage2_epochs == 0 || self.first_stage.is_some() {
+            return self;
+        }
+        let adapter = AdapterId::of_second_stage(&self.adapter, examples, &self.recipe);
+        let ids = self.edit.as_ref().zip(self.sampling.as_ref());
+        let result = ids.map(|(edit, sampling)| ResultId::new(&adapter, edit, sampling));
+        Self { first_stage: Some(self.adapter), adapter, result, ..self }
     }
 
     /// The id: a hash of all fields.
@@ -266,6 +325,13 @@ impl AdapterId {
     pub fn new(shot: &ShotId, base_fingerprint: &str, recipe: &Recipe) -> Self {
         let mut hasher = Hasher::new("adapter");
         hasher.field("shot", shot.as_str()).field("base", base_fingerprint);
+        Self::of(hasher.field("recipe", canonical(&recipe.of_first_stage())))
+    }
+
+    /// The id of the adapter that goes on from `first` to learn the examples of an edit.
+    pub fn of_second_stage(first: &AdapterId, examples: &str, recipe: &Recipe) -> Self {
+        let mut hasher = Hasher::new("adapter of stage 2");
+        hasher.field("first", first.as_str()).field("examples", examples);
         Self::of(hasher.field("recipe", canonical(recipe)))
     }
 }

@@ -88,7 +88,7 @@ fn prepare(args: &EditArgs, reporter: &mut Reporter) -> Result<Prepared, JobErro
     let root = cache::root(&args.cache);
     ingested.put(&Store::open(&root)?)?;
     let model_dir = args.model_dir.as_deref().map(std::path::absolute).transpose()?;
-    let job = job_for(&ingested, &base, model_dir.as_deref(), recipe(args), sampling(args));
+    let job = job_for(&ingested, &base, model_dir.as_deref(), recipe(args, &inputs), sampling(args));
     job.write(&root).map_err(other)?;
     Ok(Prepared { inputs, ingested, job, root })
 }
@@ -149,7 +149,7 @@ fn colour_space(space: Space) -> ColourSpace {
 }
 
 /// The seed is left out: another take of the generation must not cost another training.
-fn recipe(args: &EditArgs) -> Recipe {
+fn recipe(args: &EditArgs, inputs: &Inputs) -> Recipe {
     let default = Recipe::default();
     let rank = args.rank.unwrap_or(default.rank);
     Recipe {
@@ -159,8 +159,12 @@ fn recipe(args: &EditArgs) -> Recipe {
         learning_rate: args.learning_rate.unwrap_or(default.learning_rate),
         mask_loss_weight: args.mask_loss_weight.unwrap_or(default.mask_loss_weight),
         look_variants: args.look_variants.unwrap_or(default.look_variants),
+        train_window: args.train_window.unwrap_or(default.train_window),
+        stage2_epochs: args.stage2_epochs.unwrap_or(default.stage2_epochs),
+        stage2_rate: args.stage2_rate.unwrap_or(default.stage2_rate),
         ..default
     }
+    .for_shot(&inputs.frames, &inputs.keys, ModelGeometry::default().most_frames)
 }
 
 fn sampling(args: &EditArgs) -> Sampling {
@@ -174,6 +178,7 @@ fn sampling(args: &EditArgs) -> Sampling {
         sampler,
         seed: args.seed,
         without_adapter: args.without_adapter,
+        window: ModelGeometry::default().most_frames,
         ..default
     }
 }

@@ -176,6 +176,8 @@ const OFF: Kind = Kind::Bool { default: false };
 table! {
     KEY_FRAMES: Shot Look "keyFrames" "Key frames" text("1001"),
         "The painted frames of the clip Edited, as a list: 1001, 1042, 1080-1090x5. Only the frames listed here count as painted.";
+    REFERENCE_FRAMES: Shot Recipe "referenceFrames" "Reference frames" text(""),
+        "The frames of the clip Reference to learn the look from, as a list. Only the frames listed here count; their time means nothing, their alpha says what of them counts.";
     FRAME_RANGE: Shot Look "frameRange" "Frame range" choice(FRAME_RANGE_ITEMS),
         "Source range takes every frame of the clip Source; Custom takes First frame to Last frame. Frames outside come out untouched.";
     FIRST_FRAME: Shot Look "firstFrame" "First frame" int(1001, ANY_FRAME, [1, 2000]),
@@ -204,6 +206,10 @@ table! {
     LEARNING_RATE: Adapter Recipe "learningRate" "Learning rate"
         Kind::Double { default: Recipe::NANO.learning_rate, range: [1e-7, 1.0], display: [1e-5, 1e-2] },
         "Step size of the training. Lower it if the loss jumps about.";
+    TRAIN_WINDOW: Adapter Recipe "trainWindow" "Training window" int(Recipe::NANO.train_window as i32, [0, 1000], [0, 81]),
+        "Trains on overlapping windows of this many frames, in less memory. 0: the whole shot, as far as the model takes it at once.";
+    STAGE2_EPOCHS: Adapter Recipe "stage2Epochs" "Stage 2 epochs" int(Recipe::NANO.stage2_epochs as i32, [0, 1000], [0, 30]),
+        "Rounds of stage 2, which learns the look from the key frames after the first and from Reference. 0 leaves it out.";
     SAMPLER_STEPS: Generate Recipe "samplerSteps" "Sampler steps" int(Sampling::NANO.steps as i32, [1, 1000], [1, 60]),
         "Number of steps from noise to picture.";
     SEED: Generate Recipe "seed" "Seed" int(Sampling::NANO.seed as i32, [0, i32::MAX], [0, 100]),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use lora_edit_shot::ingest::ModelGeometry;
 use lora_edit_shot::job::{Recipe, Sampling};
 use lora_edit_shot::{ColourSpace, FrameRange, ResultId};
 use ofx::{Effect, Error, Result};
@@ -72,6 +73,8 @@ pub struct Order {
     pub frames: FrameRange,
     /// Painted frames.
     pub keys: FrameRange,
+    /// Frames of the clip Reference to learn from.
+    pub references: FrameRange,
     /// How to read the mask.
     pub mask: MaskUse,
     /// Colour space of Source.
@@ -118,17 +121,21 @@ impl Order {
     pub fn read(effect: &Effect<'_>) -> Result<Self> {
         let model_dir = text(effect, &params::MODEL_DIR)?;
         let model = text(effect, &params::MODEL)?;
+        let frames = frames(effect)?
+            .ok_or_else(|| Error::failed("Source has no frame range: set frameRange to Custom"))?;
+        let keys = keys(effect)?;
+        let most_frames = ModelGeometry::default().most_frames;
         Ok(Self {
-            frames: frames(effect)?
-                .ok_or_else(|| Error::failed("Source has no frame range: set frameRange to Custom"))?,
-            keys: keys(effect)?,
+            recipe: recipe(effect)?.for_shot(&frames, &keys, most_frames),
+            sampling: Sampling { window: most_frames, ..sampling(effect)? },
+            frames,
+            keys,
+            references: references(effect)?,
             mask: mask_use(effect)?,
             input_space: space(effect, &params::INPUT_SPACE)?,
             edit_space: space(effect, &params::EDIT_SPACE)?,
             model: model.trim().to_owned(),
             model_dir: (!model_dir.is_empty()).then(|| model_dir.into()),
-            recipe: recipe(effect)?,
-            sampling: sampling(effect)?,
             cache: cache(effect)?,
         })
     }
@@ -170,6 +177,12 @@ pub fn text(effect: &Effect<'_>, param: &Param) -> Result<String> {
 fn keys(effect: &Effect<'_>) -> Result<FrameRange> {
     let list = text(effect, &params::KEY_FRAMES)?;
     FrameRange::parse(&list).map_err(|error| format!("keyFrames: {error}").into())
+}
+
+fn references(effect: &Effect<'_>) -> Result<FrameRange> {
+    let list = text(effect, &params::REFERENCE_FRAMES)?;
+    let read = || FrameRange::parse(&list).map_err(|error| format!("referenceFrames: {error}").into());
+    if list.trim().is_empty() { Ok(FrameRange::default()) } else { read() }
 }
 
 fn mask_use(effect: &Effect<'_>) -> Result<MaskUse> {
@@ -218,6 +231,8 @@ fn recipe(effect: &Effect<'_>) -> Result<Recipe> {
         alpha: rank as f64,
         steps: count(effect, &params::TRAIN_STEPS)?,
         learning_rate: effect.value(params::LEARNING_RATE.name)?,
+        train_window: effect.value::<i32>(params::TRAIN_WINDOW.name)?.max(0) as usize,
+        stage2_epochs: effect.value::<i32>(params::STAGE2_EPOCHS.name)?.max(0) as usize,
         ..Recipe::default()
     })
 }

@@ -7,7 +7,7 @@ use lora_edit_shot::range::{padded_4n1, reflected_indices};
 
 /// Frames that two passes share: one and a whole latent frame, so that the second begins with clean latents only.
 pub const OVERLAP: usize = 5;
-/// Fewest frames of a pass that begins at a key because it can: nearer keys are anchored within a longer pass.
+/// Fewest frames of a pass that begins at a key where it need not; nearer keys are anchored within a longer pass.
 pub const SHORTEST: usize = 9;
 /// The smallest window with any motion in it.
 const LEAST: usize = 5;
@@ -100,28 +100,33 @@ pub fn training(frames: usize, length: usize, reversed: bool) -> Vec<Window> {
 /// The passes that generate `frames` from the painted ones at `keys` (sorted, within the shot, at least one), with a
 /// model that takes `most` frames at once; in order, since later ones begin with what earlier ones made.
 ///
-/// What comes before the first key is made backwards from it. From there the shot is made forwards, anew from each key
-/// that is [`SHORTEST`] frames or more after the last new start; such a key also ends the pass before it. A run that is
-/// too long is made in overlapping passes.
+/// What comes before the first key is made backwards from it, from there the shot is made forwards. Keys within a pass
+/// are anchored there: beginning anew at each loses more than it gives (`cargo xtask compare` has the figures), since
+/// an adapter knows the windows it was trained on. What is too long for one pass is made anew from a key where one is
+/// in reach, which then also ends the pass before it; elsewhere passes overlap.
 pub fn generation(frames: usize, keys: &[usize], most: usize) -> Vec<Pass> {
-    let starts = starts(frames, keys);
-    let (Some(&first), Some(end)) = (starts.first(), frames.checked_sub(1)) else { return Vec::new() };
+    let (Some(&first), Some(end)) = (keys.first(), frames.checked_sub(1)) else { return Vec::new() };
+    let most = window_length(most);
     let before = (first > 0).then_some(Window { first, last: 0 });
+    let starts = starts(end, keys, most);
     let ends = starts.iter().skip(1).copied().chain([end]);
     let forwards = starts.iter().zip(ends).map(|(&first, last)| Window { first, last });
-    let most = window_length(most);
-    // A key at the very end has nothing before or after it to be made forwards.
+    // A key at the very end has nothing after it.
     let runs = before.into_iter().chain(forwards).filter(|run| frames == 1 || run.frames() > 1);
     runs.flat_map(|run| split(run, most, OVERLAP)).collect()
 }
 
-/// The keys at which a pass forwards begins.
-fn starts(frames: usize, keys: &[usize]) -> Vec<usize> {
+/// The keys at which a run forwards begins, in a shot whose last position is `end`.
+fn starts(end: usize, keys: &[usize], most: usize) -> Vec<usize> {
     let mut starts: Vec<usize> = keys.first().copied().into_iter().collect();
-    for &key in keys.iter().skip(1) {
-        let far = |other: usize| key.abs_diff(other) + 1 >= SHORTEST;
-        if starts.last().is_some_and(|&last| far(last)) && far(frames - 1) {
-            starts.push(key);
+    while let Some(&start) = starts.last().filter(|&&start| end - start + 1 > most) {
+        let useful = |key: &&usize| **key + 1 >= start + SHORTEST && end + 1 >= **key + SHORTEST;
+        let within = |key: &&usize| **key < start + most;
+        // The farthest key that one pass reaches; without one, the next there is.
+        let next = keys.iter().filter(useful).rfind(within).or_else(|| keys.iter().find(useful));
+        match next {
+            Some(&key) => starts.push(key),
+            None => break,
         }
     }
     starts
@@ -218,9 +223,10 @@ mod tests {
         assert_eq!(windows(&generation(17, &[0], 33)), [(0, 16, 0)]);
         assert_eq!(windows(&generation(17, &[8], 33)), [(8, 0, 0), (8, 16, 0)]);
         assert_eq!(windows(&generation(17, &[16], 33)), [(16, 0, 0)]);
-        assert_eq!(windows(&generation(17, &[0, 8], 33)), [(0, 8, 0), (8, 16, 0)]);
-        assert_eq!(windows(&generation(17, &[0, 4], 33)), [(0, 16, 0)], "too near: anchored");
-        assert_eq!(windows(&generation(17, &[0, 16], 33)), [(0, 16, 0)], "the end: anchored");
+        assert_eq!(windows(&generation(17, &[0, 8, 16], 33)), [(0, 16, 0)], "one pass: anchored");
+        assert_eq!(windows(&generation(40, &[0, 8, 30], 33)), [(0, 30, 0), (30, 39, 0)], "the farthest in reach");
+        assert_eq!(windows(&generation(40, &[0, 4, 35], 33)), [(0, 24, 0), (15, 39, 10)], "none in reach that leaves enough");
+        assert_eq!(windows(&generation(70, &[0, 39], 33)), [(0, 24, 0), (15, 39, 10), (39, 69, 0)]);
         assert_eq!(windows(&generation(1, &[0], 33)), [(0, 0, 0)]);
         assert_eq!(
             windows(&generation(100, &[0], 33)),

@@ -19,15 +19,18 @@ use measure::Figures;
 /// What the comparison's command line can change.
 #[derive(Args)]
 pub struct Options {
-    /// Folder that receives shots, results, figures and contact sheets (emptied first)
+    /// Folder that receives shots, results, figures and contact sheets (emptied first, unless --keep)
     #[arg(long, default_value = "target/compare")]
     out: PathBuf,
     /// Frames of each shot; the later key is the middle one
     #[arg(long, default_value_t = 17)]
     frames: usize,
-    /// How many of the motions
-    #[arg(long, default_value_t = Motion::ALL.len())]
-    motions: usize,
+    /// Which motions, counted from 0, instead of all
+    #[arg(long, value_delimiter = ',')]
+    motions: Vec<usize>,
+    /// Go on in the folder: what its caches hold is not trained or generated again
+    #[arg(long)]
+    keep: bool,
     /// Training steps of stage 1 instead of the model's
     #[arg(long)]
     train_steps: Option<u32>,
@@ -77,13 +80,14 @@ struct Outcome {
 /// # Errors
 /// A failed build or run, and a plate that changed outside the mask.
 pub fn run(options: &Options) -> Result<()> {
-    let out = emptied(&options.out)?;
+    let out = if options.keep { made(&options.out)? } else { emptied(&options.out)? };
     let engine = match &options.engine {
         Some(engine) => engine.canonicalize().with_context(|| engine.display().to_string())?,
         None => Built::build(&options.profile)?.engine,
     };
     let mut rows = Vec::new();
-    for motion in &Motion::ALL[..options.motions.min(Motion::ALL.len())] {
+    let chosen = |index: &usize| options.motions.is_empty() || options.motions.contains(index);
+    for (_, motion) in Motion::ALL.iter().enumerate().filter(|(index, _)| chosen(index)) {
         let folder = out.join(motion.name.replace(' ', "_"));
         let middle = FIRST + options.frames as i32 / 2;
         let shot = DemoShot::render(&folder.join("shot"), options.frames, motion, &[FIRST, middle])?;
@@ -101,6 +105,11 @@ pub fn run(options: &Options) -> Result<()> {
     let worst = rows.iter().map(|row| row.2.figures.outside).fold(0.0, f32::max);
     ensure!(worst == 0.0, "the plate changed outside the mask by {worst}");
     Ok(())
+}
+
+fn made(folder: &Path) -> Result<PathBuf> {
+    std::fs::create_dir_all(folder)?;
+    Ok(folder.canonicalize()?)
 }
 
 /// One shot and all that its variants need.

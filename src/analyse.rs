@@ -79,6 +79,9 @@ impl<'a> Pull<'a> {
         for key in keys.iter() {
             ingest.key(key, &self.painted(key)?).map_err(Error::other)?;
         }
+        if !self.order.references.is_empty() && self.order.recipe.stage2_epochs == 0 {
+            return Err("Reference is learnt from in stage 2: raise stage2Epochs, or clear referenceFrames".into());
+        }
         // A training of the shot alone has no use for them.
         for frame in self.order.references.iter().filter(|_| !keys.is_empty()) {
             ingest.reference(&self.still(frame)?).map_err(Error::other)?;

@@ -209,7 +209,7 @@ table! {
     TRAIN_WINDOW: Adapter Recipe "trainWindow" "Training window" int(Recipe::NANO.train_window as i32, [0, 1000], [0, 81]),
         "Trains on overlapping windows of this many frames, in less memory. 0: the whole shot, as far as the model takes it at once.";
     STAGE2_EPOCHS: Adapter Recipe "stage2Epochs" "Stage 2 epochs" int(Recipe::NANO.stage2_epochs as i32, [0, 1000], [0, 30]),
-        "Rounds of stage 2, which learns the look from the key frames after the first and from Reference. 0 leaves it out.";
+        "Rounds of stage 2, which learns the look from the key frames after the first and from Reference. 10 as published; 0 leaves it out.";
     SAMPLER_STEPS: Generate Recipe "samplerSteps" "Sampler steps" int(Sampling::NANO.steps as i32, [1, 1000], [1, 60]),
         "Number of steps from noise to picture.";
     SEED: Generate Recipe "seed" "Seed" int(Sampling::NANO.seed as i32, [0, i32::MAX], [0, 100]),

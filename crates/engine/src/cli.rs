@@ -156,8 +156,8 @@ pub struct EditArgs {
     /// Train on overlapping windows of this many frames, 4n+1, in less memory; 0 is the whole shot [default: the model's].
     #[arg(long, value_name = "N", help_heading = "Model")]
     pub train_window: Option<usize>,
-    /// Rounds of stage 2, which learns the look from later key frames and references; 0 leaves it out [default: the
-    /// model's].
+    /// Rounds of stage 2, which learns the look from later key frames and references; 10 as published, 0 leaves it out
+    /// [default: the model's, 10 with references].
     #[arg(long, value_name = "N", help_heading = "Model")]
     pub stage2_epochs: Option<usize>,
     /// Learning rate of stage 2 as a part of that of stage 1 [default: the model's].

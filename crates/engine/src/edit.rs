@@ -152,6 +152,9 @@ fn colour_space(space: Space) -> ColourSpace {
 fn recipe(args: &EditArgs, inputs: &Inputs) -> Recipe {
     let default = Recipe::default();
     let rank = args.rank.unwrap_or(default.rank);
+    // A reference has no other use.
+    let wanted = if inputs.references.is_empty() { 0 } else { Recipe::STAGE2_EPOCHS };
+    let stage2_epochs = default.stage2_epochs.max(wanted);
     Recipe {
         rank,
         alpha: args.rank.map_or(default.alpha, |rank| rank as f64),
@@ -160,7 +163,7 @@ fn recipe(args: &EditArgs, inputs: &Inputs) -> Recipe {
         mask_loss_weight: args.mask_loss_weight.unwrap_or(default.mask_loss_weight),
         look_variants: args.look_variants.unwrap_or(default.look_variants),
         train_window: args.train_window.unwrap_or(default.train_window),
-        stage2_epochs: args.stage2_epochs.unwrap_or(default.stage2_epochs),
+        stage2_epochs: args.stage2_epochs.unwrap_or(stage2_epochs),
         stage2_rate: args.stage2_rate.unwrap_or(default.stage2_rate),
         ..default
     }

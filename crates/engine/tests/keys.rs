@@ -127,6 +127,8 @@ fn a_reference_of_another_size_is_learnt_from() {
     assert_eq!(run.train_steps().len(), 12 + 10);
     expect_the_plate_outside(&place, 5);
     assert!(place.edit(&words).train_steps().is_empty());
+    let by_default = place.edit(&words[..2]);
+    assert_eq!(by_default.train_steps().len(), 10 * 10, "a reference has no use without stage 2");
 }
 
 #[test]

@@ -172,3 +172,117 @@ fn faded(mut before: Frame, after: &Frame, weight: f32) -> Frame {
     before.data.iter_mut().zip(&after.data).for_each(|(b, a)| *b += weight * (a - *b));
     before
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::windows::generation;
+    use lora_edit_shot::package::{ShotFrame, ShotInfo};
+    use lora_edit_shot::{ColourSpace, Fit, FrameRange, Rect, WorkingSpace};
+
+    const PAINTED: f32 = 0.9;
+
+    /// Frame 1000 + n of the shot is of level n/1000, its mask is whole.
+    fn shot(frames: i32) -> ShotPackage {
+        let fit = Fit { source_size: [4, 4], crop: Rect::new(0, 0, 4, 4), working_size: [4, 4] };
+        let frame = |number: i32| ShotFrame {
+            number,
+            source: Frame::filled(4, 4, &[(number - 1000) as f32 / 1000.0; 3]),
+            comp_mask: Frame::filled(4, 4, &[1.0]),
+            generation_mask: Frame::filled(4, 4, &[1.0]),
+        };
+        let (input_space, working_space) = (ColourSpace::Srgb, WorkingSpace::Srgb);
+        let info = ShotInfo { fit, frames: FrameRange::span(1001, 1000 + frames), input_space, working_space };
+        ShotPackage { info, frames: (1001..=1000 + frames).map(frame).collect() }
+    }
+
+    fn edit(keys: &[i32]) -> EditPackage {
+        let frames = vec![Frame::filled(4, 4, &[PAINTED; 3]); keys.len()];
+        EditPackage { keys: FrameRange::of(keys.iter().copied()), frames, references: Vec::new() }
+    }
+
+    /// Generates with `make` in place of the networks.
+    fn generated(
+        shot: &ShotPackage,
+        edit: &EditPackage,
+        most: usize,
+        mut make: impl FnMut(usize, &Clip) -> Vec<Frame>,
+    ) -> Generated {
+        let keys: Vec<usize> = edit.keys.iter().filter_map(|key| shot.info.frames.position(key)).collect();
+        let (mut pass, stop, mut events) = (0, || false, |_| ());
+        let mut progress = Progress::new(&mut events, &stop);
+        let make = |clip: &Clip, _: &mut Progress<'_>| {
+            pass += 1;
+            Ok(Pictures::Made(make(pass - 1, clip), 1.0))
+        };
+        let passes = generation(shot.frames.len(), &keys, most);
+        match in_passes(shot, edit, &passes, &mut progress, make).unwrap() {
+            Generation::Finished(generated) => generated,
+            Generation::Stopped(_) => panic!("stopped"),
+        }
+    }
+
+    fn levels(frames: &[Frame]) -> Vec<f32> {
+        frames.iter().map(|frame| frame.data[0]).collect()
+    }
+
+    /// A model that gives back what it is handed: the plate, whichever way the windows run, and keys as painted.
+    #[test]
+    fn every_frame_comes_back_at_its_own_place() {
+        for (frames, keys) in [(9, vec![1001]), (9, vec![1009]), (70, vec![1040]), (70, vec![1005, 1030, 1066])] {
+            let (shot, edit) = (shot(frames), edit(&keys));
+            let made = generated(&shot, &edit, 33, |_, clip| {
+                let shown = clip.held.iter().zip(&clip.frames).map(|(held, own)| held.as_ref().unwrap_or(own));
+                shown.take(clip.kept).cloned().collect()
+            });
+            let expected = |number: i32| match keys.contains(&number) {
+                true => PAINTED,
+                false => (number - 1000) as f32 / 1000.0,
+            };
+            let expected: Vec<f32> = (1001..=1000 + frames).map(expected).collect();
+            let far = levels(&made.frames).iter().zip(&expected).any(|(a, b)| (a - b).abs() > 1e-6);
+            assert!(!far, "{frames} frames, keys {keys:?}: {:?}", levels(&made.frames));
+            assert!(made.passes.iter().all(|pass| pass.disagreement.is_none_or(|d| d < 1e-6)));
+        }
+    }
+
+    #[test]
+    fn a_pass_is_shown_the_keys_it_meets_and_what_the_pass_before_made() {
+        let (shot, edit) = (shot(60), edit(&[1001, 1004]));
+        let mut held = Vec::new();
+        generated(&shot, &edit, 33, |pass, clip| {
+            held.push(clip.held.iter().map(|held| held.as_ref().map(|frame| frame.data[0])).collect::<Vec<_>>());
+            vec![Frame::filled(4, 4, &[0.5 + 0.1 * pass as f32; 3]); clip.kept]
+        });
+        let seen = |pass: usize| held[pass].iter().flatten().copied().collect::<Vec<_>>();
+        assert_eq!(seen(0), [PAINTED, PAINTED], "both keys and nothing else");
+        assert_eq!((held[0][0], held[0][3]), (Some(PAINTED), Some(PAINTED)));
+        assert_eq!(held[1][..5], [Some(0.5); 5], "one frame and a whole latent frame of the pass before");
+        assert!(held[1][5..].iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn passes_fade_into_each_other_and_their_disagreement_is_told() {
+        let (shot, edit) = (shot(60), edit(&[1001]));
+        let made = generated(&shot, &edit, 33, |pass, clip| {
+            vec![Frame::filled(4, 4, &[0.2 + 0.4 * pass as f32; 3]); clip.kept]
+        });
+        let pass = made.passes[1];
+        assert!((pass.disagreement.unwrap() - 0.4).abs() < 1e-6, "{pass:?}");
+        let levels = levels(&made.frames);
+        let fade = &levels[pass.pass.window.at(0)..=pass.pass.window.at(pass.pass.overlap)];
+        assert_eq!((fade[0], *fade.last().unwrap()), (0.2, 0.6));
+        assert!(fade.windows(2).all(|pair| pair[1] > pair[0]), "{fade:?}");
+        assert_eq!(made.seconds, 2.0);
+    }
+
+    #[test]
+    fn an_edit_of_no_frame_of_the_shot_is_refused() {
+        let (shot, edit) = (shot(5), edit(&[2000]));
+        let (stop, mut events) = (|| false, |_| ());
+        let mut progress = Progress::new(&mut events, &stop);
+        let make = |_: &Clip, _: &mut Progress<'_>| Ok(Pictures::Stopped(0));
+        let error = in_passes(&shot, &edit, &[], &mut progress, make).unwrap_err();
+        assert!(error.message.contains("2000") && error.message.contains("1001-1005"), "{error}");
+    }
+}

@@ -90,9 +90,13 @@ impl Recipe {
         look_variants: 16,
         train_window: 0,
         reversed: false,
-        stage2_epochs: 10,
-        stage2_rate: 1.0,
+        // Learnt by a network of its size, one example costs more of the shot than it gives (`cargo xtask compare`).
+        stage2_epochs: 0,
+        stage2_rate: 0.1,
     };
+
+    /// Rounds of stage 2 as published.
+    pub const STAGE2_EPOCHS: usize = 10;
 
     /// The same recipe for a shot of `frames`, painted at `keys`, with a model that takes `most_frames` at once: a shot
     /// that is too long is learnt in windows, one whose first frame is not painted backwards too.

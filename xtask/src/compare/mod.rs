@@ -51,7 +51,7 @@ struct Variant {
     flags: &'static [&'static str],
 }
 
-const VARIANTS: [Variant; 5] = [
+const VARIANTS: [Variant; 6] = [
     Variant { name: "no adapter", folder: "none", later_key: false, flags: &["--without-adapter"] },
     Variant { name: "stage 1", folder: "stage1", later_key: false, flags: &[] },
     Variant {
@@ -66,7 +66,18 @@ const VARIANTS: [Variant; 5] = [
         later_key: true,
         flags: &["--stage2-epochs", "0"],
     },
-    Variant { name: "stage 1 + 2, the later key learnt too", folder: "stage2", later_key: true, flags: &[] },
+    Variant {
+        name: "stage 1 + 2, the later key learnt too",
+        folder: "stage2",
+        later_key: true,
+        flags: &["--stage2-epochs", "10", "--stage2-rate", "1"],
+    },
+    Variant {
+        name: "the same, stage 2 at a tenth of the rate",
+        folder: "stage2_gently",
+        later_key: true,
+        flags: &["--stage2-epochs", "10", "--stage2-rate", "0.1"],
+    },
 ];
 
 /// One cell of the table.

@@ -151,7 +151,8 @@ fn still(level: f32) -> Frame {
 
 fn job_of(ingested: &Ingested) -> Job {
     let base = BaseModel { name: "m".into(), folder: "m".into(), fingerprint: "f".into() };
-    job_for(ingested, &base, None, Recipe::default(), Sampling::default())
+    let recipe = Recipe { stage2_epochs: Recipe::STAGE2_EPOCHS, ..Recipe::default() };
+    job_for(ingested, &base, None, recipe, Sampling::default())
 }
 
 #[test]

@@ -5,7 +5,7 @@ use lora_edit_shot::models;
 use lora_edit_shot::{Frame, FrameRange};
 use ofx::{Clip, Effect, Error, Field, Progress, Result};
 
-use crate::describe::{EDITED, MASK, SOURCE};
+use crate::describe::{EDITED, MASK, REFERENCE, SOURCE};
 use crate::frames::{HostFrame, MaskReader, Raster};
 use crate::settings::Order;
 
@@ -30,6 +30,7 @@ struct Pull<'a> {
     source: Clip<'a>,
     mask: Option<Clip<'a>>,
     edited: Clip<'a>,
+    reference: Clip<'a>,
     raster: Raster,
     steps: Steps<'a>,
 }
@@ -65,7 +66,15 @@ impl<'a> Pull<'a> {
         let passes = if mask.is_some() { 2 } else { 1 };
         let bar = effect.progress("LoRA-Edit reads the shot", "org.lora-edit.analyse");
         let steps = Steps { bar, done: 0, of: order.frames.len() * passes };
-        Ok(Self { order, source, mask, edited: effect.clip(EDITED)?, raster, steps })
+        Ok(Self {
+            order,
+            source,
+            mask,
+            edited: effect.clip(EDITED)?,
+            reference: effect.clip(REFERENCE)?,
+            raster,
+            steps,
+        })
     }
 
     fn run(mut self, keys: FrameRange) -> Result<Ingested> {
@@ -78,6 +87,15 @@ impl<'a> Pull<'a> {
         }
         for key in keys.iter() {
             ingest.key(key, &self.painted(key)?).map_err(Error::other)?;
+        }
+        if !self.order.references.is_empty() && self.order.recipe.stage2_epochs == 0 {
+            return Err(
+                "Reference is learnt from in stage 2: raise stage2Epochs, or clear referenceFrames".into()
+            );
+        }
+        // A training of the shot alone has no use for them.
+        for frame in self.order.references.iter().filter(|_| !keys.is_empty()) {
+            ingest.reference(&self.still(frame)?).map_err(Error::other)?;
         }
         ingest.finish().map_err(Error::other)
     }
@@ -124,6 +142,14 @@ impl<'a> Pull<'a> {
             return Err(format!("Edited is not connected: connect the frame painted at {key}").into());
         }
         self.picture(&self.edited, key)
+    }
+
+    /// A reference has a format of its own.
+    fn still(&self, frame: i32) -> Result<Frame> {
+        if !self.reference.connected() {
+            return Err("referenceFrames names frames, and Reference is not connected".into());
+        }
+        Ok(full_scale(&self.reference, frame)?.picture())
     }
 
     fn picture(&self, clip: &Clip<'_>, frame: i32) -> Result<Frame> {

@@ -12,6 +12,8 @@ pub const SOURCE: &str = "Source";
 pub const MASK: &str = "Mask";
 /// The painted frames, on Source's timeline.
 pub const EDITED: &str = "Edited";
+/// Painted stills off the timeline, whose alpha says what of them counts.
+pub const REFERENCE: &str = "Reference";
 /// What the node makes.
 pub const OUTPUT: &str = "Output";
 
@@ -52,6 +54,8 @@ fn clips(effect: &ContextDescriptor<'_>) -> Result<()> {
     clip.label("Mask").components(&mask).optional(true).mask(true).temporal_access(true).tiles(false);
     let clip = effect.define_clip(EDITED)?;
     clip.label("Edited").components(&picture).optional(true).temporal_access(true).tiles(false);
+    let clip = effect.define_clip(REFERENCE)?;
+    clip.label("Reference").components(&picture).optional(true).temporal_access(true).tiles(false);
     effect.define_clip(OUTPUT)?.components(&picture).tiles(false);
     Ok(())
 }

@@ -133,6 +133,8 @@ const OFF: Kind = Kind::Bool { default: false };
 table! {
     KEY_FRAMES: Shot Look "keyFrames" "Key frames" text("1001"),
         "The painted frames of the clip Edited, as a list: 1001, 1042, 1080-1090x5. Only the frames listed here count as painted.";
+    REFERENCE_FRAMES: Shot Recipe "referenceFrames" "Reference frames" text(""),
+        "The frames of the clip Reference to learn the look from, as a list. Only the frames listed here count; their time means nothing, their alpha says what of them counts.";
     FRAME_RANGE: Shot Look "frameRange" "Frame range" choice(FRAME_RANGE_ITEMS),
         "Source range takes every frame of the clip Source; Custom takes First frame to Last frame. Frames outside come out untouched.";
     FIRST_FRAME: Shot Look "firstFrame" "First frame" int(1001, ANY_FRAME, [1, 2000]),
@@ -160,6 +162,10 @@ table! {
         "Number of training steps. 0: what suits the model.";
     LEARNING_RATE: Adapter Recipe "learningRate" "Learning rate" number([0.0, 1.0], [0.0, 1e-2]),
         "Step size of the training. Lower it if the loss jumps about. 0: what suits the model.";
+    TRAIN_WINDOW: Adapter Recipe "trainWindow" "Training window" int(0, [0, 1000], [0, 81]),
+        "Trains on overlapping windows of this many frames, in less memory. 0: the whole shot, as far as model and memory take it at once.";
+    STAGE2_EPOCHS: Adapter Recipe "stage2Epochs" "Stage 2 epochs" int(-1, [-1, 1000], [-1, 30]),
+        "Rounds of stage 2, which learns the look from the key frames after the first and from Reference. 10 as published; 0 leaves it out. -1: what suits the model.";
     SOURCE_PROMPT: Adapter Recipe "sourcePrompt" "Source prompt" text(""),
         "What the unedited plate shows, in words, for models that take text. Another one is another training.";
     PROMPT: Generate Recipe "prompt" "Prompt" text(""),

@@ -73,6 +73,8 @@ pub struct Order {
     pub frames: FrameRange,
     /// Painted frames.
     pub keys: FrameRange,
+    /// Frames of the clip Reference to learn from.
+    pub references: FrameRange,
     /// How to read the mask.
     pub mask: MaskUse,
     /// Colour space of Source.
@@ -120,16 +122,26 @@ impl Order {
         let model_dir = text(effect, &params::MODEL_DIR)?;
         let model = text(effect, &params::MODEL)?.trim().to_owned();
         let defaults = models::defaults(&model);
+        let frames = frames(effect)?
+            .ok_or_else(|| Error::failed("Source has no frame range: set frameRange to Custom"))?;
+        let keys = keys(effect)?;
+        let references = references(effect)?;
+        let mut recipe =
+            recipe(effect, defaults.recipe)?.for_shot(&frames, &keys, defaults.geometry.most_frames);
+        // A reference has no other use.
+        if !references.is_empty() && effect.value::<i32>(params::STAGE2_EPOCHS.name)? < 0 {
+            recipe.stage2_epochs = recipe.stage2_epochs.max(Recipe::STAGE2_EPOCHS);
+        }
         Ok(Self {
-            frames: frames(effect)?
-                .ok_or_else(|| Error::failed("Source has no frame range: set frameRange to Custom"))?,
-            keys: keys(effect)?,
+            frames,
+            keys,
+            references,
             mask: mask_use(effect)?,
             input_space: space(effect, &params::INPUT_SPACE)?,
             edit_space: space(effect, &params::EDIT_SPACE)?,
             model,
             model_dir: (!model_dir.is_empty()).then(|| model_dir.into()),
-            recipe: recipe(effect, defaults.recipe)?,
+            recipe,
             sampling: sampling(effect, defaults.sampling)?,
             cache: cache(effect)?,
         })
@@ -172,6 +184,12 @@ pub fn text(effect: &Effect<'_>, param: &Param) -> Result<String> {
 fn keys(effect: &Effect<'_>) -> Result<FrameRange> {
     let list = text(effect, &params::KEY_FRAMES)?;
     FrameRange::parse(&list).map_err(|error| format!("keyFrames: {error}").into())
+}
+
+fn references(effect: &Effect<'_>) -> Result<FrameRange> {
+    let list = text(effect, &params::REFERENCE_FRAMES)?;
+    let read = || FrameRange::parse(&list).map_err(|error| format!("referenceFrames: {error}").into());
+    if list.trim().is_empty() { Ok(FrameRange::default()) } else { read() }
 }
 
 fn mask_use(effect: &Effect<'_>) -> Result<MaskUse> {
@@ -221,6 +239,9 @@ fn recipe(effect: &Effect<'_>, default: Recipe) -> Result<Recipe> {
         steps: count(effect, &params::TRAIN_STEPS, default.steps)?,
         learning_rate: number(effect, &params::LEARNING_RATE)?.unwrap_or(default.learning_rate),
         source_prompt: text(effect, &params::SOURCE_PROMPT)?.trim().to_owned(),
+        train_window: count(effect, &params::TRAIN_WINDOW, default.train_window)?,
+        stage2_epochs: usize::try_from(effect.value::<i32>(params::STAGE2_EPOCHS.name)?)
+            .unwrap_or(default.stage2_epochs),
         ..default
     })
 }

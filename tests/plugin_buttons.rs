@@ -313,7 +313,35 @@ fn a_key_frame_that_cannot_be_read_as_one_is_told() {
     let keys = |list: &str| BTreeMap::from([("keyFrames".to_owned(), saved(list))]);
     expect_failure(&Stage::new(), "generate", &["keyFrames"], |o| o.params.extend(keys("one")));
     expect_failure(&Stage::new(), "generate", &["keyFrames"], |o| o.params.extend(keys("")));
-    expect_failure(&Stage::new(), "generate", &["1002", "1001"], |o| o.params.extend(keys("1002")));
+    expect_failure(&Stage::new(), "generate", &["key frame 900", "1001"], |o| o.params.extend(keys("900")));
+    expect_failure(&Stage::new(), "generate", &["Edited", "1002"], |o| o.params.extend(keys("1002")));
+}
+
+#[test]
+fn later_keys_and_references_reach_the_job_as_a_second_stage() {
+    let stage = Stage::new();
+    let node = stage.node();
+    let engine_ends = || common::eventually("the engine ended", || press(&node, "refresh").contains("died"));
+    press(&node, "train");
+    let first = text(&node, "adapterId");
+    engine_ends();
+    let painted = || input(Frames::from_fn(FIRST, FIRST + 1, common::edited));
+    let _status = node.connect("Edited", Some(painted())).unwrap();
+    let set = |name: &str, value: &str| node.set(name, ParamValue::Text(value.to_owned())).unwrap();
+    let _status = set("keyFrames", &format!("{FIRST},{}", FIRST + 1));
+    set_int(&node, "stage2Epochs", 3);
+    press(&node, "generate");
+    let two_keys = job(&stage, &text(&node, "jobId"));
+    assert_eq!((two_keys.recipe.stage2_epochs, two_keys.recipe.reversed), (3, false));
+    assert_eq!(two_keys.first_stage.map(|id| id.to_string()), Some(first), "Train made stage 1");
+    engine_ends();
+
+    let _status = set("keyFrames", &(FIRST + 1).to_string());
+    let _status = node.connect("Reference", Some(painted())).unwrap();
+    let _status = set("referenceFrames", &FIRST.to_string());
+    press(&node, "generate");
+    let referred = job(&stage, &text(&node, "jobId"));
+    assert!(referred.first_stage.is_some() && referred.recipe.reversed, "{referred:?}");
 }
 
 fn saved(text: &str) -> ofx_host::SavedParam {

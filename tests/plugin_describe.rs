@@ -27,7 +27,7 @@ fn both_contexts_have_the_clips_and_the_choices() {
     let stage = Stage::new();
     for context in ["Filter", "General"] {
         let node = stage.node_with(|options| options.context = context.to_owned());
-        assert_eq!(node.clips(), ["Source", "Mask", "Edited", "Output"], "{context}");
+        assert_eq!(node.clips(), ["Source", "Mask", "Edited", "Reference", "Output"], "{context}");
         assert_eq!(node.param("inputSpace").unwrap().options, params::SPACE_ITEMS);
         assert_eq!(node.param("train").unwrap().kind, ParamKind::PushButton);
     }

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod bindings;
 mod bundle;
+mod compare;
 mod demo;
 
 #[derive(Parser)]
@@ -29,6 +30,8 @@ enum Task {
         #[arg(long, default_value_t = 17)]
         frames: usize,
     },
+    /// Compare ways to train and generate on procedural shots of several motions
+    Compare(compare::Options),
     /// Measure our networks and kernels, alone or against PyTorch
     Bench(bench::Options),
     /// Build LoraEdit.ofx.bundle
@@ -53,6 +56,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Demo(options) => demo::run(&options),
         Task::Shot { folder, frames } => demo::shot(&folder, frames),
+        Task::Compare(options) => compare::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Bundle { profile, out } => {
             let bundle = bundle::bundle(&bundle::Built::build(&profile)?, &out)?;

@@ -83,7 +83,7 @@ fn prepare(args: &EditArgs, reporter: &mut Reporter) -> Result<Prepared, JobErro
     let inputs = Inputs::parse(args)?;
     let base = usable(&args.model.model, args.model.model_dir.as_deref())?.base;
     // A LoRA that is not there is told of before any picture is read.
-    let (recipe, sampling) = (recipe(args), sampling(args)?);
+    let (recipe, sampling) = (recipe(args, &inputs), sampling(args)?);
     reporter.tell(&Event::Stage { name: "read".into() });
     let ingested = inputs.ingest(settings(args, &inputs))?;
     reporter.clear();
@@ -153,9 +153,13 @@ fn colour_space(space: Space) -> ColourSpace {
 }
 
 /// The seed is left out: another take of the generation must not cost another training.
-fn recipe(args: &EditArgs) -> Recipe {
+fn recipe(args: &EditArgs, inputs: &Inputs) -> Recipe {
     let args = &args.model;
-    let default = models::defaults(&args.model).recipe;
+    let defaults = models::defaults(&args.model);
+    let default = defaults.recipe;
+    // A reference has no other use.
+    let wanted = if inputs.references.is_empty() { 0 } else { Recipe::STAGE2_EPOCHS };
+    let stage2_epochs = default.stage2_epochs.max(wanted);
     Recipe {
         rank: args.rank.unwrap_or(default.rank),
         alpha: args.rank.map_or(default.alpha, |rank| rank as f64),
@@ -165,8 +169,12 @@ fn recipe(args: &EditArgs) -> Recipe {
         look_variants: args.look_variants.unwrap_or(default.look_variants),
         keep_best: args.keep_best,
         source_prompt: args.source_prompt.clone().unwrap_or_default(),
+        train_window: args.train_window.unwrap_or(default.train_window),
+        stage2_epochs: args.stage2_epochs.unwrap_or(stage2_epochs),
+        stage2_rate: args.stage2_rate.unwrap_or(default.stage2_rate),
         ..default
     }
+    .for_shot(&inputs.frames, &inputs.keys, defaults.geometry.most_frames)
 }
 
 fn sampling(args: &EditArgs) -> Result<Sampling, JobError> {
@@ -190,6 +198,7 @@ fn sampling(args: &EditArgs) -> Result<Sampling, JobError> {
         lora: args.lora.iter().map(|text| stacked(text)).collect::<Result<_, _>>()?,
         step_cache: args.step_cache,
         schedule: default.schedule,
+        window: default.window,
     })
 }
 

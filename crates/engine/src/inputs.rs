@@ -20,6 +20,8 @@ pub struct Inputs {
     pub mask: Option<Pattern>,
     /// The painted frames.
     pub edited: Pattern,
+    /// Painted stills off the timeline.
+    pub references: Vec<PathBuf>,
     /// The result.
     pub output: Pattern,
     /// The shot's frames.
@@ -43,7 +45,9 @@ impl Inputs {
         let (source, edited, output) =
             (pattern(&args.source)?, pattern(&args.edited)?, pattern(&args.output)?);
         let mask = args.mask.as_deref().map(pattern).transpose()?;
-        let inputs = Self { source, mask, edited, output, frames, keys };
+        let references = args.reference.iter().map(|text| stills(&pattern(text)?));
+        let references = references.collect::<Result<Vec<_>, JobError>>()?.concat();
+        let inputs = Self { source, mask, edited, references, output, frames, keys };
         inputs.check_output()?;
         Ok(inputs)
     }
@@ -60,6 +64,7 @@ impl Inputs {
             .into_iter()
             .flatten()
             .flat_map(|pattern| self.frames.iter().map(|frame| absolute(&pattern.path(frame))))
+            .chain(self.references.iter().map(|path| absolute(path)))
             .collect();
         match self.frames.iter().find(|&frame| read.contains(&absolute(&self.output.path(frame)))) {
             Some(frame) => Err(usage(format!("output frame {frame} would overwrite an input"))),
@@ -113,6 +118,10 @@ impl Inputs {
         for key in &self.keys {
             ingest.key(key, &self.painted_frame(key)?).map_err(|error| self.refused(error))?;
         }
+        for path in &self.references {
+            let still = read_frame(path).map_err(|error| still_error(path, error))?;
+            ingest.reference(&still).map_err(|error| still_error(path, error))?;
+        }
         ingest.finish().map_err(|error| self.refused(error))
     }
 
@@ -148,6 +157,25 @@ impl Inputs {
             None => JobError::new(kind, error),
         }
     }
+}
+
+/// The files of a pattern of stills: one, or all that are there.
+fn stills(pattern: &Pattern) -> Result<Vec<PathBuf>, JobError> {
+    let absent = || still_error(Path::new(&pattern.to_string()), "no such file");
+    if pattern.is_still() {
+        return if pattern.exists(0) { Ok(vec![pattern.path(0)]) } else { Err(absent()) };
+    }
+    let found =
+        pattern.frames_on_disk().map_err(|error| still_error(Path::new(&pattern.to_string()), error))?;
+    if found.is_empty() {
+        Err(absent())
+    } else {
+        Ok(found.iter().map(|number| pattern.path(number)).collect())
+    }
+}
+
+fn still_error(path: &Path, error: impl std::fmt::Display) -> JobError {
+    JobError::new(FailureKind::InputFrame, format!("reference {}: {error}", path.display()))
 }
 
 fn read(what: &str, frame: i32, pattern: &Pattern) -> Result<Frame, JobError> {

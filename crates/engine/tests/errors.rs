@@ -73,20 +73,19 @@ fn no_model() {
 }
 
 #[test]
-fn a_key_that_is_not_the_first_frame() {
+fn a_key_that_is_not_a_frame_of_the_shot() {
     let place = Workplace::new();
-    place.edit(&["--keys", "1003"]).failed(2, &["key frame 1003", "1001"]);
-    place.edit(&["--keys", "1001,1004"]).failed(2, &["key frame 1004"]);
+    place.edit(&["--keys", "1001,1006"]).failed(2, &["key frame 1006", "1001-1005"]);
+    place.edit(&["--keys", "1003"]).failed(3, &["edited frame 1003", "no such file"]);
 }
 
 #[test]
-fn more_frames_than_the_model_takes() {
+fn a_reference_that_cannot_be_used() {
     let place = Workplace::new();
-    for frame in 1006..=1200 {
-        fs::hard_link(place.frame_path("source", 1001), place.frame_path("source", frame)).unwrap();
-        fs::hard_link(place.frame_path("mask", 1001), place.frame_path("mask", frame)).unwrap();
-    }
-    place.edit(&["--frames", "1001-1200"]).failed(2, &["200 frames", "shorten the frame range"]);
+    place.edit(&["--reference", "absent.png"]).failed(3, &["reference absent.png", "no such file"]);
+    place.edit(&["--reference", "absent.##.png"]).failed(3, &["reference absent.##.png", "no such file"]);
+    place.write("still", 1, &Frame::filled(40, 40, &[0.5; 3]));
+    place.edit(&["--reference", "still.0001.exr"]).failed(3, &["reference still.0001.exr", "alpha"]);
 }
 
 #[test]

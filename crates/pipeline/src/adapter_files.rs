@@ -26,6 +26,9 @@ pub struct AdapterSummary {
     pub base_fingerprint: String,
     /// The shot it was trained on.
     pub shot: String,
+    /// The adapter of stage 1 that it went on from; none is stage 1 itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_stage: Option<String>,
     /// How.
     pub recipe: Recipe,
     /// Optimiser steps done.
@@ -162,6 +165,7 @@ pub(crate) fn write(
         base: job.base.name.clone(),
         base_fingerprint: job.base.fingerprint.clone(),
         shot: job.shot.to_string(),
+        first_stage: job.first_stage.as_ref().filter(|first| **first != files.id).map(ToString::to_string),
         recipe: job.recipe.clone(),
         steps: state.losses.len(),
         step,

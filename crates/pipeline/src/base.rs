@@ -1,5 +1,7 @@
 //! A base model in memory: its networks, the words and the picture it is told, and the condition made with its own VAE.
 
+use std::collections::BTreeMap;
+
 use candle_core::{DType, Device, Tensor};
 use lora_edit_model::guidance::{Expert, Inputs, StepCaches};
 use lora_edit_model::{Placement, WanTransformer, WanVae, Weights};
@@ -12,7 +14,7 @@ use crate::failure::JobError;
 use crate::parts::{Parts, transformer_config, vae_config};
 use crate::pixels::video_from_frames;
 use crate::stack::Stack;
-use crate::told::Told;
+use crate::told::{Picture, Told};
 
 /// The networks of a base model, on one device. Of two experts one is in memory at a time.
 pub struct Base {
@@ -20,8 +22,8 @@ pub struct Base {
     pub vae: WanVae,
     /// What the text branch is given, (1, L, text_dim).
     pub text: Tensor,
-    /// CLIP's states of the picture, (1, tokens, image_dim), of a model that takes them.
-    pub image: Option<Tensor>,
+    /// CLIP's states, (1, tokens, image_dim), of the pictures it was told of, of a model that takes them.
+    images: BTreeMap<Picture, Tensor>,
     negative: Option<Tensor>,
     /// None only while another expert is read.
     transformer: Option<WanTransformer>,
@@ -71,7 +73,7 @@ impl Base {
         Ok(Self {
             vae: load.vae(parts)?,
             text,
-            image: None,
+            images: BTreeMap::new(),
             negative: None,
             transformer: Some(transformer),
             expert,
@@ -146,9 +148,15 @@ impl Base {
             None => null_text(config.text_dim, &device)?,
         };
         self.negative = told.negative.as_ref().map(padded).transpose()?;
-        let image = told.image.as_ref().filter(|_| config.takes_image());
-        self.image = image.map(|states| states.to_device(&device)).transpose()?;
+        let images = told.images.iter().filter(|_| config.takes_image());
+        let there = |(picture, states): (&Picture, &Tensor)| Ok((*picture, states.to_device(&device)?));
+        self.images = images.map(there).collect::<candle_core::Result<_>>()?;
         Ok(())
+    }
+
+    /// CLIP's states of a picture that it was told of; nothing of a model that takes none.
+    pub fn image(&self, picture: Picture) -> Option<&Tensor> {
+        self.images.get(&picture)
     }
 
     /// Working frames (4n+1) -> normalised latents (1, z, F', h, w).
@@ -164,15 +172,16 @@ impl Base {
     }
 
     /// What the transformer sees beside the noise, (1, 4 + z, F', h, w): the packed mask, then the latents of the
-    /// clip with `first` as its first frame and grey where later frames are to be generated.
-    pub fn condition(&self, first: &Frame, clip: &Clip) -> candle_core::Result<Tensor> {
+    /// clip as it is shown: held frames whole, grey where the others are to be generated.
+    pub fn condition(&self, clip: &Clip) -> candle_core::Result<Tensor> {
         let device = &self.load.transformer.device;
-        let mask = packed_mask(&clip.masks, self.vae.config().spatial_factor(), device)?;
-        let shown = self.encode(&shown_frames(first, &clip.frames, &clip.masks))?;
+        let mask = packed_mask(clip, self.vae.config().spatial_factor(), device)?;
+        let shown = self.encode(&shown_frames(clip))?;
         Tensor::cat(&[&mask, &shown], 1)
     }
 
-    /// The transformer's velocity at noisy latents `x` (1, z, F', h, w) and timestep `t` in 0..1000, guided to `scale`.
+    /// The transformer's velocity at noisy latents `x` (1, z, F', h, w) and timestep `t` in 0..1000, guided to `scale`,
+    /// of a clip that begins with `picture`.
     ///
     /// # Errors
     /// When shapes do not fit.
@@ -181,6 +190,7 @@ impl Base {
         x: &Tensor,
         t: f64,
         condition: &Tensor,
+        picture: Picture,
         scale: f64,
         caches: Option<&mut StepCaches>,
     ) -> Result<Tensor, JobError> {
@@ -189,7 +199,7 @@ impl Base {
             known_frames: 0,
             text: &self.text,
             negative: self.negative.as_ref(),
-            image: self.image.as_ref(),
+            image: self.image(picture),
         };
         Ok(inputs.velocity(self.transformer()?, x, t, scale, caches)?)
     }

@@ -1,12 +1,12 @@
-//! A shot as the model takes it: frames and masks padded to 4n+1 by reflection, first frame first.
+//! A window of a shot as the model takes it: frames and masks in the window's order, padded to 4n+1 by reflection.
 
 use lora_edit_shot::Frame;
 use lora_edit_shot::package::{ShotFrame, ShotPackage};
-use lora_edit_shot::range::{padded_4n1, reflected_indices};
 
 use crate::looks::Look;
+use crate::windows::Window;
 
-/// The padded clip of a shot, in working code values.
+/// A padded window of a shot, in working code values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clip {
     /// Working frames, 4n+1 of them.
@@ -15,26 +15,55 @@ pub struct Clip {
     pub masks: Vec<Frame>,
     /// The artist's soft masks, one per frame.
     pub comp_masks: Vec<Frame>,
-    /// How many of the frames are the shot's; the rest is padding.
+    /// What the model is shown whole at a frame, mask or not; grey covers the mask of all others.
+    pub held: Vec<Option<Frame>>,
+    /// How many of the frames are the window's; the rest is padding.
     pub kept: usize,
 }
 
 impl Clip {
-    /// Pads the shot's frames and masks alike.
-    pub fn from_shot(shot: &ShotPackage) -> Self {
-        let kept = shot.frames.len();
-        let order = reflected_indices(kept, padded_4n1(kept));
-        let padded = |part: fn(&ShotFrame) -> &Frame| {
-            order.iter().map(|&index| part(&shot.frames[index]).clone()).collect()
+    /// The frames of `window` and their masks; nothing is held.
+    pub fn of(shot: &ShotPackage, window: Window) -> Self {
+        let order = window.padded();
+        let picked = |part: fn(&ShotFrame) -> &Frame| -> Vec<Frame> {
+            order.iter().map(|&position| part(&shot.frames[position]).clone()).collect()
         };
-        let (frames, masks) = (padded(|frame| &frame.source), padded(|frame| &frame.generation_mask));
-        Self { frames, masks, comp_masks: padded(|frame| &frame.comp_mask), kept }
+        let frames = picked(|frame| &frame.source);
+        Self {
+            held: vec![None; frames.len()],
+            frames,
+            masks: picked(|frame| &frame.generation_mask),
+            comp_masks: picked(|frame| &frame.comp_mask),
+            kept: window.frames(),
+        }
     }
 
-    /// The same clip, its pixels inside the artist's mask in another look.
+    /// One picture with its mask: to learn a look from. Nothing is held, so that the look must be learnt.
+    pub fn still(frame: Frame, mask: Frame) -> Self {
+        Self {
+            frames: vec![frame],
+            comp_masks: vec![mask.clone()],
+            masks: vec![mask],
+            held: vec![None],
+            kept: 1,
+        }
+    }
+
+    /// The same clip, its pixels inside the artist's mask in another look. What is held stays as it is.
     pub fn recoloured(&self, look: &Look) -> Self {
         let shown = self.frames.iter().zip(&self.comp_masks);
         Self { frames: shown.map(|(frame, mask)| look.apply(frame, mask)).collect(), ..self.clone() }
+    }
+
+    /// The same clip with its own first frame held: what the shot is learnt from.
+    pub fn holding_its_first(self) -> Self {
+        let first = self.frames.first().cloned();
+        Self { held: first.into_iter().map(Some).chain(self.held.into_iter().skip(1)).collect(), ..self }
+    }
+
+    /// What a model's image branch is to see: the first frame as it is shown, the source's where none is held there.
+    pub fn opening(&self) -> Option<&Frame> {
+        self.held.first()?.as_ref().or(self.frames.first())
     }
 }
 
@@ -49,7 +78,7 @@ mod tests {
         let frame = |number| ShotFrame {
             number,
             source: Frame::filled(16, 16, &[number as f32 / 100.0; 3]),
-            comp_mask: Frame::new(16, 16, 1),
+            comp_mask: Frame::filled(16, 16, &[0.5]),
             generation_mask: Frame::filled(16, 16, &[number as f32]),
         };
         let (input_space, working_space) = (ColourSpace::Srgb, WorkingSpace::Srgb);
@@ -57,18 +86,38 @@ mod tests {
         ShotPackage { info, frames: (1..=frames).map(frame).collect() }
     }
 
+    fn numbers(clip: &Clip) -> Vec<f32> {
+        assert!(
+            clip.frames.iter().zip(&clip.masks).all(|(frame, mask)| frame.data[0] == mask.data[0] / 100.0)
+        );
+        clip.masks.iter().map(|mask| mask.data[0]).collect()
+    }
+
     #[test]
     fn the_end_is_padded_by_reflection_with_its_masks() {
-        let clip = Clip::from_shot(&shot(6));
-        let numbers: Vec<f32> = clip.masks.iter().map(|mask| mask.data[0]).collect();
-        assert_eq!(numbers, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 5.0, 4.0, 3.0]);
-        assert!(clip.frames.iter().zip(&numbers).all(|(f, n)| f.data[0] == n / 100.0));
+        let clip = Clip::of(&shot(6), Window::whole(6));
+        assert_eq!(numbers(&clip), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 5.0, 4.0, 3.0]);
         assert_eq!(clip.kept, 6);
     }
 
     #[test]
+    fn a_window_backwards_has_frames_and_masks_backwards() {
+        let clip = Clip::of(&shot(9), Window { first: 6, last: 2 });
+        assert_eq!(numbers(&clip), [7.0, 6.0, 5.0, 4.0, 3.0]);
+        assert_eq!(clip.kept, 5);
+    }
+
+    #[test]
     fn a_clip_of_4n_plus_1_frames_stays_as_it_is() {
-        assert_eq!(Clip::from_shot(&shot(9)).frames.len(), 9);
-        assert_eq!(Clip::from_shot(&shot(1)).frames.len(), 1);
+        assert_eq!(Clip::of(&shot(9), Window::whole(9)).frames.len(), 9);
+        assert_eq!(Clip::of(&shot(1), Window::whole(1)).frames.len(), 1);
+    }
+
+    #[test]
+    fn the_first_frame_is_held_in_the_look_it_is_learnt_in() {
+        let clip = Clip::of(&shot(5), Window::whole(5)).recoloured(&Look::draw(1, 0)).holding_its_first();
+        assert_eq!(clip.held[0].as_ref(), Some(&clip.frames[0]));
+        assert_eq!(clip.opening(), Some(&clip.frames[0]));
+        assert!(clip.held[1..].iter().all(Option::is_none));
     }
 }

@@ -6,6 +6,8 @@
 use candle_core::{Device, Result, Tensor};
 use lora_edit_shot::Frame;
 
+use crate::clip::Clip;
+
 /// The code value painted where the mask says generate: 0 in [-1, 1].
 pub const GREY: f32 = 0.5;
 
@@ -14,13 +16,17 @@ pub fn latent_frames(frames: usize) -> usize {
     1 + (frames.saturating_sub(1)) / 4
 }
 
-/// The frames the condition shows: `first` as it is, later frames grey wherever their mask says generate.
+/// The frames the condition shows: what is held as it is, the others grey wherever their mask says generate.
 ///
-/// `frames[0]` is replaced by `first`, so the same call serves learning (the source's own first frame) and generation
-/// (the edited one).
-pub fn shown_frames(first: &Frame, frames: &[Frame], masks: &[Frame]) -> Vec<Frame> {
-    let later = frames.iter().zip(masks).skip(1).map(|(frame, mask)| greyed(frame, mask));
-    std::iter::once(first.clone()).chain(later).collect()
+/// Held is the first frame (the source's own in learning, the edited one in generation), and whatever else is known: a
+/// further key, or frames that the pass before has made. Grey is painted in pixels, so nothing leaks through time.
+pub fn shown_frames(clip: &Clip) -> Vec<Frame> {
+    let sources = clip.frames.iter().zip(&clip.masks);
+    let shown = |(held, (frame, mask)): (&Option<Frame>, _)| match held {
+        Some(picture) => picture.clone(),
+        None => greyed(frame, mask),
+    };
+    clip.held.iter().zip(sources).map(shown).collect()
 }
 
 fn greyed(frame: &Frame, mask: &Frame) -> Frame {
@@ -36,24 +42,31 @@ fn greyed(frame: &Frame, mask: &Frame) -> Frame {
 
 /// The mask channels of the condition, (1, 4, F', h, w), 1 = keep.
 ///
-/// Pixel frame 0 is kept whole and fills all four channels of latent frame 0; latent frame k >= 1, channel c holds
-/// pixel frame 4k-3+c. A latent cell is "generate" if any of its `cell` x `cell` pixels is.
-pub fn packed_mask(masks: &[Frame], cell: usize, device: &Device) -> Result<Tensor> {
-    let Some(first) = masks.first() else { candle_core::bail!("no mask frames") };
-    if masks.len() % 4 != 1 {
-        candle_core::bail!("a clip of {} frames is not 4n+1", masks.len());
+/// Pixel frame 0 fills all four channels of latent frame 0; latent frame k >= 1, channel c holds pixel frame 4k-3+c.
+/// So each later frame has a place of its own, and one that is held is marked exactly; the latent it shares with three
+/// others shows it as far as the autoencoder can tell them apart, best where it is the last of the four. A latent
+/// cell of a frame that is not held is "generate" if any of its `cell` x `cell` pixels is.
+pub fn packed_mask(clip: &Clip, cell: usize, device: &Device) -> Result<Tensor> {
+    let (Some(first), count) = (clip.masks.first(), clip.masks.len()) else {
+        candle_core::bail!("no mask frames")
+    };
+    if count % 4 != 1 {
+        candle_core::bail!("a clip of {count} frames is not 4n+1");
     }
     let (h, w) = (first.height / cell, first.width / cell);
-    let kept = vec![1f32; h * w];
-    let cells: Vec<Vec<f32>> = masks.iter().skip(1).map(|mask| kept_cells(mask, cell)).collect();
-    let mut packed = Vec::with_capacity(4 * latent_frames(masks.len()) * h * w);
+    let cells = |(held, mask): (&Option<Frame>, &Frame)| match held {
+        Some(_) => vec![1f32; h * w],
+        None => kept_cells(mask, cell),
+    };
+    let cells: Vec<Vec<f32>> = clip.held.iter().zip(&clip.masks).map(cells).collect();
+    let mut packed = Vec::with_capacity(4 * latent_frames(count) * h * w);
     for channel in 0..4 {
-        packed.extend_from_slice(&kept);
-        for group in cells.chunks_exact(4) {
+        packed.extend_from_slice(&cells[0]);
+        for group in cells[1..].chunks_exact(4) {
             packed.extend_from_slice(&group[channel]);
         }
     }
-    Tensor::from_vec(packed, (1, 4, latent_frames(masks.len()), h, w), device)
+    Tensor::from_vec(packed, (1, 4, latent_frames(count), h, w), device)
 }
 
 /// One mask frame on the latent grid, rows top-down: 1 where none of the cell's pixels is to be generated.
@@ -90,13 +103,21 @@ mod tests {
         values.get(c).unwrap().get(f).unwrap().get(y).unwrap().get(x).unwrap().to_scalar().unwrap()
     }
 
+    /// A clip of these masks over mid-grey frames; the frames `held` are black.
+    fn clip(masks: Vec<Frame>, held: &[usize]) -> Clip {
+        let frames = vec![Frame::filled(24, 16, &[0.9; 3]); masks.len()];
+        let black = |index| held.contains(&index).then(|| Frame::new(24, 16, 3));
+        let held = (0..masks.len()).map(black).collect();
+        Clip { comp_masks: masks.clone(), kept: masks.len(), frames, masks, held }
+    }
+
     /// A mask in pixel frame p alone must appear in latent frame (p+3)/4, channel p-1 mod 4, and nowhere else.
     #[test]
     fn each_pixel_frame_has_its_own_place() {
         for p in 1..9 {
             let mut masks = vec![empty(); 9];
             masks[p] = with_pixel(17, 9);
-            let packed = packed_mask(&masks, CELL, &Device::Cpu).unwrap();
+            let packed = packed_mask(&clip(masks, &[0]), CELL, &Device::Cpu).unwrap();
             assert_eq!(packed.dims(), [1, 4, 3, 2, 3]);
             let zeros: f32 = (1.0 - &packed).unwrap().sum_all().unwrap().to_scalar().unwrap();
             assert_eq!(zeros, 1.0, "pixel frame {p}");
@@ -106,12 +127,41 @@ mod tests {
         }
     }
 
+    /// All frames are to be generated everywhere; the held ones alone are kept, each in its own place.
     #[test]
-    fn the_first_frame_is_kept_whatever_its_mask_says() {
+    fn each_held_frame_is_kept_in_its_own_place_and_no_other() {
+        let everywhere = || vec![Frame::filled(24, 16, &[1.0]); 13];
+        for p in 1..13 {
+            let packed = packed_mask(&clip(everywhere(), &[0, p]), CELL, &Device::Cpu).unwrap();
+            let kept: f32 = packed.sum_all().unwrap().to_scalar().unwrap();
+            assert_eq!(kept, 6.0 * (4.0 + 1.0), "pixel frame {p}");
+            let (k, c) = (p.div_ceil(4), (p - 1) % 4);
+            (0..6).for_each(|i| assert_eq!(at(&packed, [c, k, i / 3, i % 3]), 1.0, "pixel frame {p}"));
+        }
+    }
+
+    #[test]
+    fn frames_that_fill_a_latent_frame_are_kept_in_all_of_it() {
+        let masks = vec![Frame::filled(24, 16, &[1.0]); 9];
+        let packed = packed_mask(&clip(masks, &[0, 1, 2, 3, 4]), CELL, &Device::Cpu).unwrap();
+        let least =
+            |latent: usize| packed.narrow(2, latent, 1).unwrap().min_all().unwrap().to_scalar::<f32>();
+        let most = |latent: usize| packed.narrow(2, latent, 1).unwrap().max_all().unwrap().to_scalar::<f32>();
+        assert_eq!((least(0).unwrap(), least(1).unwrap(), most(2).unwrap()), (1.0, 1.0, 0.0));
+    }
+
+    #[test]
+    fn a_held_first_frame_is_kept_whatever_its_mask_says_and_one_that_is_not_held_is_not() {
         let mut masks = vec![empty(); 5];
         masks[0] = with_pixel(0, 0);
-        let packed = packed_mask(&masks, CELL, &Device::Cpu).unwrap();
-        assert_eq!(packed.min_all().unwrap().to_scalar::<f32>().unwrap(), 1.0);
+        let least = |held: &[usize]| {
+            let packed = packed_mask(&clip(masks.clone(), held), CELL, &Device::Cpu).unwrap();
+            packed.min_all().unwrap().to_scalar::<f32>().unwrap()
+        };
+        assert_eq!((least(&[0]), least(&[])), (1.0, 0.0));
+        let still = packed_mask(&clip(vec![with_pixel(0, 0)], &[]), CELL, &Device::Cpu).unwrap();
+        assert_eq!(still.dims(), [1, 4, 1, 2, 3]);
+        assert!((0..4).all(|channel| at(&still, [channel, 0, 0, 0]) == 0.0), "all channels of a still");
     }
 
     #[test]
@@ -125,30 +175,30 @@ mod tests {
 
     #[test]
     fn a_clip_that_is_not_4n_plus_1_is_refused() {
-        assert!(packed_mask(&vec![empty(); 8], CELL, &Device::Cpu).is_err());
+        assert!(packed_mask(&clip(vec![empty(); 8], &[0]), CELL, &Device::Cpu).is_err());
     }
 
     #[test]
-    fn what_lies_under_the_mask_of_later_frames_is_never_shown() {
-        let frames = |hidden: f32| {
-            let mut frame = Frame::filled(24, 16, &[0.3, 0.5, 0.7]);
-            frame.pixel_mut(3, 4).fill(hidden);
-            vec![frame; 5]
+    fn what_lies_under_the_mask_of_frames_that_are_not_held_is_never_shown() {
+        let with_hidden = |hidden: f32| {
+            let mut clip = clip(vec![with_pixel(3, 4); 5], &[0, 3]);
+            clip.frames.iter_mut().for_each(|frame| frame.pixel_mut(3, 4).fill(hidden));
+            shown_frames(&clip)
         };
-        let (masks, first) = (vec![with_pixel(3, 4); 5], frames(0.4).remove(0));
-        assert_eq!(shown_frames(&first, &frames(0.1), &masks), shown_frames(&first, &frames(0.9), &masks));
+        assert_eq!(with_hidden(0.1), with_hidden(0.9));
     }
 
     #[test]
-    fn grey_is_painted_inside_the_mask_of_later_frames_only() {
-        let mut source = Frame::new(24, 16, 3);
-        source.data.fill(0.9);
-        let mut edited = source.clone();
-        edited.data.fill(0.2);
-        let shown =
-            shown_frames(&edited, &[source.clone(), source.clone()], &[with_pixel(3, 4), with_pixel(3, 4)]);
-        assert_eq!(shown[0], edited);
-        assert_eq!(shown[1].pixel(3, 4), [GREY; 3]);
-        assert_eq!(shown[1].data.iter().filter(|v| **v != 0.9).count(), 3);
+    fn held_frames_are_shown_as_they_are_and_others_grey_inside_the_mask_only() {
+        let shown = shown_frames(&clip(vec![with_pixel(3, 4); 5], &[0, 3]));
+        for (index, frame) in shown.iter().enumerate() {
+            match index {
+                0 | 3 => assert_eq!(frame, &Frame::new(24, 16, 3)),
+                _ => {
+                    assert_eq!(frame.pixel(3, 4), [GREY; 3]);
+                    assert_eq!(frame.data.iter().filter(|v| **v != 0.9).count(), 3);
+                }
+            }
+        }
     }
 }

@@ -12,16 +12,17 @@ use lora_edit_store::Store;
 
 use crate::adapter_files::AdapterFiles;
 use crate::base::{Base, Load};
-use crate::clip::Clip;
 use crate::encoders::Encoders;
 use crate::failure::JobError;
-use crate::generate::{Generation, generate};
-use crate::learn::learn;
+use crate::generate::{Generated, Generation, generate};
+use crate::joins;
+use crate::learn::{Lesson, learn};
 use crate::parts::{Parts, of_job};
 use crate::progress::Progress;
 use crate::report;
+use crate::samples;
 use crate::stack::Stack;
-use crate::told::{Teller, Told, refuse_words};
+use crate::told::{Picture, Teller, Told, refuse_words};
 
 /// How a job ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,27 +114,28 @@ impl Run<'_> {
         self.progress.stage("load");
         let load = Load::on(&device::choose(self.device)?);
         let shot = read_shot(&self.store, &self.job.shot)?;
+        let edit = self.wanted.as_ref().map(|wanted| read_edit(&self.store, wanted.edit)).transpose()?;
         let parts = of_job(self.job)?.parts;
         let loras = self.loras(&parts)?;
-        let clip = Clip::from_shot(&shot);
         let untrained = self.untrained(&parts);
-        let (learning, generating) = self.told(&parts, &shot, &clip, &untrained)?;
+        let (learning, generating) = self.told(&parts, &shot, edit.as_ref(), &untrained)?;
         let first = untrained.first().copied().unwrap_or(parts.experts()[0]);
         let mut base = Base::open(&parts, &load, first)?;
+        let lesson = Lesson { shot: &shot, edit: edit.as_ref(), job: self.job, store: &self.store };
         for &expert in &untrained {
             base.turn_to(expert)?;
             base.tell(&learning)?;
-            if let Some(step) = learn(&mut base, &clip, self.job, &self.store, &mut self.progress)? {
+            if let Some(step) = learn(&mut base, &lesson, &mut self.progress)? {
                 return Ok(Outcome::Stopped { step });
             }
         }
         let trained = !untrained.is_empty();
-        let Some(wanted) = self.wanted.take() else {
+        let Some((wanted, edit)) = self.wanted.take().zip(edit) else {
             return Ok(Outcome::Done { trained, generated: false });
         };
         base.tell(&generating)?;
         base.stack(self.stack(&parts, loras, &wanted)?)?;
-        match self.generate(&mut base, &shot, &clip, &wanted)? {
+        match self.generate(&mut base, &shot, &edit, &wanted)? {
             Some(step) => Ok(Outcome::Stopped { step }),
             None => Ok(Outcome::Done { trained, generated: true }),
         }
@@ -172,22 +174,23 @@ impl Run<'_> {
         &mut self,
         parts: &Parts,
         shot: &ShotPackage,
-        clip: &Clip,
+        edit: Option<&EditPackage>,
         untrained: &[Option<Expert>],
     ) -> Result<(Told, Told), JobError> {
         let takes_image = parts.transformer_config()?.takes_image();
         let encoders = Encoders::new(&self.store, parts);
         refuse_words(self.job, &encoders)?;
-        let mut teller = Teller { encoders, takes_image, progress: &mut self.progress };
+        let recipe = &self.job.recipe;
+        let mut teller = Teller { encoders, takes_image, shot, edit, progress: &mut self.progress };
         let learning = match untrained.is_empty() {
             true => Told::default(),
-            false => teller.tell(&self.job.recipe.source_prompt, None, &clip.frames[0])?,
+            false => teller.tell(&recipe.source_prompt, None, &samples::pictures(shot, edit, recipe))?,
         };
-        let Some(wanted) = &self.wanted else { return Ok((learning, Told::default())) };
-        let edit = read_edit(&self.store, wanted.edit)?;
+        let (Some(wanted), Some(edit)) = (&self.wanted, edit) else { return Ok((learning, Told::default())) };
         let Sampling { prompt, negative_prompt, .. } = wanted.sampling;
         let negative = wanted.sampling.is_guided().then_some(negative_prompt.as_str());
-        Ok((learning, teller.tell(prompt, negative, first_painted(shot, &edit)?)?))
+        let painted: Vec<Picture> = edit.keys.iter().map(Picture::Painted).collect();
+        Ok((learning, teller.tell(prompt, negative, &painted)?))
     }
 
     /// `Ok(Some(step))` when it was stopped there.
@@ -195,15 +198,13 @@ impl Run<'_> {
         &mut self,
         base: &mut Base,
         shot: &ShotPackage,
-        clip: &Clip,
+        edit: &EditPackage,
         wanted: &Wanted<'_>,
     ) -> Result<Option<usize>, JobError> {
-        let edit = read_edit(&self.store, wanted.edit)?;
-        let edited = first_painted(shot, &edit)?;
-        match generate(base, clip, edited, wanted.sampling, &mut self.progress)? {
+        match generate(base, shot, edit, wanted.sampling, &mut self.progress)? {
             Generation::Stopped(step) => Ok(Some(step)),
-            Generation::Finished { frames, seconds } => {
-                self.write(shot, &edit, &frames, seconds, wanted)?;
+            Generation::Finished(generated) => {
+                self.write(shot, edit, &generated, wanted)?;
                 Ok(None)
             }
         }
@@ -213,17 +214,18 @@ impl Run<'_> {
         &mut self,
         shot: &ShotPackage,
         edit: &EditPackage,
-        generated: &[Frame],
-        sample_seconds: f64,
+        made: &Generated,
         wanted: &Wanted<'_>,
     ) -> Result<(), JobError> {
+        let generated = &made.frames;
         self.progress.stage("write");
         let adapter = match wanted.sampling.without_adapter {
             true => None,
             false => AdapterFiles::of(&self.store, &self.job.adapter).summary(),
         };
         let mut qc = report::measure(shot, edit, generated)?;
-        (qc.sample_seconds, qc.wall_seconds) = (sample_seconds, self.began.elapsed().as_secs_f64());
+        (qc.joins, qc.colour_step_elsewhere) = joins::measure(shot, made);
+        (qc.sample_seconds, qc.wall_seconds) = (made.seconds, self.began.elapsed().as_secs_f64());
         qc.seed = wanted.sampling.seed;
         if let Some((summary, _)) = &adapter {
             qc.train_steps = Some(summary.steps);
@@ -283,15 +285,4 @@ fn read_edit(store: &Store, id: &EditId) -> Result<EditPackage, JobError> {
 
 fn missing(what: &str, id: impl std::fmt::Display, store: &Store) -> JobError {
     JobError::new(FailureKind::Missing, format!("{what} {id} is not in {}", store.root().display()))
-}
-
-/// Only the first frame of the range can be the painted one in this version.
-fn first_painted<'a>(shot: &ShotPackage, edit: &'a EditPackage) -> Result<&'a Frame, JobError> {
-    let first = shot.info.frames.first().unwrap_or_default();
-    let painted = edit.at(first).filter(|_| edit.keys.len() == 1);
-    painted.ok_or_else(|| {
-        let message =
-            format!("key frames {}: only {first}, the first of the range, can be painted", edit.keys);
-        JobError::new(FailureKind::Usage, message)
-    })
 }

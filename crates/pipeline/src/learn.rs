@@ -1,47 +1,129 @@
-//! Stage 1: the adapter learns the shot's motion and background from the unedited source alone.
+//! Learning a shot: stage 1 its motion and background from the unedited source alone, stage 2 the look of an edit.
 
-use lora_edit_adapt::Adapter;
-use lora_edit_shot::job::Job;
+use lora_edit_adapt::{Adapter, TrainInput};
+use lora_edit_shot::AdapterId;
+use lora_edit_shot::job::{Job, Recipe};
+use lora_edit_shot::package::{EditPackage, ShotPackage};
 use lora_edit_store::Store;
 
 use crate::adapter_files::AdapterFiles;
 use crate::base::Base;
-use crate::clip::Clip;
 use crate::failure::JobError;
 use crate::progress::Progress;
-use crate::samples::samples;
+use crate::samples;
+use crate::stage_two;
 use crate::training::{Trainee, adapt_recipe, begin};
 
-/// Trains the job's adapter on `clip` and writes it; `Ok(Some(step))` when it was stopped there, after a checkpoint.
-/// A checkpoint that is there already is gone on from.
+/// What a job's adapter is learnt from.
+#[derive(Clone, Copy)]
+pub struct Lesson<'a> {
+    /// The shot.
+    pub shot: &'a ShotPackage,
+    /// Its painted frames, for stage 2; nothing for a training of the shot alone.
+    pub edit: Option<&'a EditPackage>,
+    /// Which adapter, how.
+    pub job: &'a Job,
+    /// Where adapters and checkpoints lie.
+    pub store: &'a Store,
+}
+
+/// Trains the stages of the job's adapter that are not in the store yet, and writes each; `Ok(Some(step))` when it was
+/// stopped there, after a checkpoint. A checkpoint that is there already is gone on from.
 ///
 /// # Errors
-/// When the arithmetic fails or files cannot be written.
+/// When another process trains stage 1, the arithmetic fails or files cannot be written.
 pub fn learn(
     base: &mut Base,
-    clip: &Clip,
-    job: &Job,
-    store: &Store,
+    lesson: &Lesson<'_>,
     progress: &mut Progress<'_>,
 ) -> Result<Option<usize>, JobError> {
+    let Some(first) = &lesson.job.first_stage else {
+        return first_stage(base, lesson, &lesson.job.adapter, progress);
+    };
+    if !AdapterFiles::of(lesson.store, first).of_expert(base.expert()).exist() {
+        // The job's own adapter is held already; this one other jobs of the shot may want too.
+        let lease = lesson.store.lease(&format!("adapters/{first}"))?;
+        let stopped = first_stage(base, lesson, first, progress)?;
+        drop(lease);
+        if stopped.is_some() {
+            return Ok(stopped);
+        }
+    }
+    second_stage(base, lesson, first, progress)
+}
+
+fn first_stage(
+    base: &mut Base,
+    lesson: &Lesson<'_>,
+    id: &AdapterId,
+    progress: &mut Progress<'_>,
+) -> Result<Option<usize>, JobError> {
+    let recipe = &lesson.job.recipe;
     progress.stage("encode");
-    let Some(inputs) = samples(base, clip, &job.recipe, progress)? else { return Ok(Some(0)) };
-    let (files, recipe) = (
-        AdapterFiles::of(store, &job.adapter).of_expert(base.expert()),
-        adapt_recipe(&job.recipe, base.expert()),
+    let Some(inputs) = samples::of_shot(base, lesson.shot, recipe, recipe.steps, progress)? else {
+        return Ok(Some(0));
+    };
+    let recipe = adapt_recipe(recipe, base.expert());
+    let adapter = Adapter::create(base.transformer_mut()?, &recipe.adapter, recipe.seed)?;
+    progress.stage("train");
+    train(base, lesson, id, &adapter, &recipe, |step| inputs[step % inputs.len()].clone(), progress)
+}
+
+fn second_stage(
+    base: &mut Base,
+    lesson: &Lesson<'_>,
+    first: &AdapterId,
+    progress: &mut Progress<'_>,
+) -> Result<Option<usize>, JobError> {
+    let Lesson { shot, edit: Some(edit), job, store } = *lesson else { return Ok(None) };
+    progress.stage("encode");
+    let epochs = job.recipe.stage2_epochs;
+    let Some(replayed) = samples::of_shot(base, shot, &job.recipe, epochs, progress)? else {
+        return Ok(Some(0));
+    };
+    let examples = samples::of_edit(base, shot, edit)?;
+    let recipe = adapt_recipe(
+        &Recipe {
+            steps: stage_two::steps(epochs, examples.len()),
+            learning_rate: job.recipe.learning_rate * job.recipe.stage2_rate,
+            seed: stage_two::seed(job.recipe.seed),
+            ..job.recipe.clone()
+        },
+        base.expert(),
     );
     let adapter = Adapter::create(base.transformer_mut()?, &recipe.adapter, recipe.seed)?;
-    let mut state = begin(&files.checkpoint(), &adapter, &recipe)?;
-    let first = state.steps_done();
+    // From the file, also when this very run trained it: what is learnt must not depend on who trained.
+    stage_two::take_over(
+        &adapter,
+        &Adapter::load(&AdapterFiles::of(store, first).of_expert(base.expert()).weights())?,
+    )?;
+    let order = stage_two::order(epochs, replayed.len(), examples.len(), recipe.seed);
+    let all: Vec<TrainInput> = replayed.into_iter().chain(examples).collect();
     progress.stage("train");
-    let trainee = Trainee { adapter: &adapter, recipe: &recipe, files: &files, job };
-    let outcome = trainee.run(base, &mut state, |step| inputs[step % inputs.len()].clone(), progress);
+    train(base, lesson, &job.adapter, &adapter, &recipe, |step| all[order[step]].clone(), progress)
+}
+
+/// Trains `adapter`, attached to the base, to the recipe's last step and writes it as `id`.
+fn train(
+    base: &mut Base,
+    lesson: &Lesson<'_>,
+    id: &AdapterId,
+    adapter: &Adapter,
+    recipe: &lora_edit_adapt::Recipe,
+    sample: impl Fn(usize) -> TrainInput,
+    progress: &mut Progress<'_>,
+) -> Result<Option<usize>, JobError> {
+    let files = AdapterFiles::of(lesson.store, id).of_expert(base.expert());
+    let mut state = begin(&files.checkpoint(), adapter, recipe)?;
+    let first = state.steps_done();
+    let trainee = Trainee { adapter, recipe, files: &files, job: lesson.job };
+    let outcome = trainee.run(base, &mut state, sample, progress);
     adapter.detach(base.transformer_mut()?);
     let outcome = outcome?;
     if !outcome.finished {
         return Ok(Some(outcome.losses.len()));
     }
     let seconds_per_step = outcome.seconds / (outcome.losses.len() - first).max(1) as f64;
-    trainee.finish(&state, seconds_per_step, store)?;
+    trainee.finish(&state, seconds_per_step, lesson.store)?;
     Ok(None)
 }

@@ -12,6 +12,7 @@ pub mod encoders;
 pub mod failure;
 pub mod generate;
 pub mod jobs;
+pub mod joins;
 pub mod learn;
 pub mod looks;
 mod losses;
@@ -25,8 +26,10 @@ mod run;
 mod samples;
 mod sampling;
 pub mod stack;
+mod stage_two;
 pub mod told;
 mod training;
+pub mod windows;
 
 pub use failure::JobError;
 pub use jobs::{Outcome, run_job};

@@ -10,18 +10,24 @@ pub struct Progress<'a> {
     stop: &'a dyn Fn() -> bool,
     stage: &'static str,
     began: Instant,
+    part: [usize; 2],
 }
 
 impl<'a> Progress<'a> {
     /// Tells `events`, asks `stop`.
     pub fn new(events: &'a mut dyn FnMut(Event), stop: &'a dyn Fn() -> bool) -> Self {
-        Self { events, stop, stage: "start", began: Instant::now() }
+        Self { events, stop, stage: "start", began: Instant::now(), part: [0, 1] }
     }
 
     /// Begins a stage.
     pub fn stage(&mut self, name: &'static str) {
         (self.stage, self.began) = (name, Instant::now());
         (self.events)(Event::Stage { name: name.to_string() });
+    }
+
+    /// Of `parts` that are worked on alike, `part` (from 0) begins: even steps count through all of them.
+    pub fn part(&mut self, part: usize, parts: usize) {
+        self.part = [part, parts.max(1)];
     }
 
     /// Seconds since the stage began.
@@ -38,8 +44,10 @@ impl<'a> Progress<'a> {
 
     /// As [`Progress::step`] where the steps of the stage all began with it.
     pub fn even_step(&mut self, step: usize, of: usize) -> bool {
-        let left = self.seconds() / step.max(1) as f64 * of.saturating_sub(step) as f64;
-        self.step(step, of, None, left)
+        let [part, parts] = self.part;
+        let (done, all) = (part * of + step, parts * of);
+        let left = self.seconds() / step.max(1) as f64 * all.saturating_sub(done) as f64;
+        self.step(done, all, None, left)
     }
 
     /// Tells of a picture to look at, relative to the store's root.

@@ -13,6 +13,7 @@ use lora_edit_shot::{ColourSpace, Frame, WorkingSpace, colour, mask};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::JobError;
+use crate::joins::Join;
 use crate::losses;
 
 /// Frames shown on the contact sheet, at most.
@@ -30,6 +31,13 @@ pub struct Qc {
     pub psnr_in_mask_to_source_db: Option<f64>,
     /// The generated picture against the painted one inside the mask, at the key frames.
     pub psnr_key_in_mask_db: Option<f64>,
+    /// Where two passes of a generation meet; a shot that the model makes at once has none.
+    #[serde(default)]
+    pub joins: Vec<Join>,
+    /// Median change of the mean colour inside the mask from one frame to the next, joins left out: what a colour step
+    /// at a join is to be compared with.
+    #[serde(default)]
+    pub colour_step_elsewhere: Option<f64>,
     /// Values that are not a number in the generated pictures. Must be 0.
     pub nan_count: usize,
     /// Pixels above 1 in linear light, in the source's crop and in the result.
@@ -64,6 +72,8 @@ pub fn measure(shot: &ShotPackage, edit: &EditPackage, generated: &[Frame]) -> R
         psnr_outside_mask_db: level(figures.outside),
         psnr_in_mask_to_source_db: level(figures.inside),
         psnr_key_in_mask_db: level(figures.key),
+        joins: Vec::new(),
+        colour_step_elsewhere: None,
         nan_count: figures.nan,
         pixels_above_one: figures.above_one,
         train_steps: None,
@@ -110,7 +120,8 @@ impl Figures {
     }
 }
 
-fn composite(frame: &ShotFrame, generated: &Frame) -> Result<Frame, JobError> {
+/// The generated working frame over the plate, as it will be seen.
+pub(crate) fn composite(frame: &ShotFrame, generated: &Frame) -> Result<Frame, JobError> {
     Ok(Composite { generated, crop: generated.rect(), mix: 1.0 }.frame(&frame.source, &frame.comp_mask)?)
 }
 
@@ -227,7 +238,8 @@ mod tests {
     fn each_figure_looks_at_its_own_pixels() {
         let shot = shot();
         let painted = Frame::filled(32, 16, &[0.6, 0.35, 0.85]);
-        let edit = EditPackage { keys: FrameRange::of([1]), frames: vec![painted.clone()] };
+        let edit =
+            EditPackage { keys: FrameRange::of([1]), frames: vec![painted.clone()], references: Vec::new() };
         // Off by 0.1 inside the comp mask, by 0.01 outside the generation mask, anything between.
         let generated = Frame::from_fn(32, 16, 3, |x, y, p| {
             let error = if (8..16).contains(&x) {
@@ -248,7 +260,7 @@ mod tests {
 
     #[test]
     fn nan_is_counted() {
-        let edit = EditPackage { keys: FrameRange::default(), frames: Vec::new() };
+        let edit = EditPackage { keys: FrameRange::default(), frames: Vec::new(), references: Vec::new() };
         let mut broken = Frame::filled(32, 16, &[0.5; 3]);
         broken.data[7] = f32::NAN;
         assert_eq!(measure(&shot(), &edit, &vec![broken; 5]).unwrap().nan_count, 5);
@@ -258,7 +270,11 @@ mod tests {
     fn the_report_is_written_whole() {
         let dir = tempfile::tempdir().unwrap();
         let (shot, generated) = (shot(), vec![Frame::filled(32, 16, &[0.5; 3]); 5]);
-        let edit = EditPackage { keys: FrameRange::of([1]), frames: vec![generated[0].clone()] };
+        let edit = EditPackage {
+            keys: FrameRange::of([1]),
+            frames: vec![generated[0].clone()],
+            references: Vec::new(),
+        };
         let qc = measure(&shot, &edit, &generated).unwrap();
         write(dir.path(), &shot, &edit, &generated, &qc, &[0.5, 0.4], &[]).unwrap();
         let read: Qc = serde_json::from_slice(&fs::read(dir.path().join("qc.json")).unwrap()).unwrap();

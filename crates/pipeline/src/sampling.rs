@@ -13,14 +13,15 @@ use crate::base::Base;
 use crate::failure::JobError;
 use crate::parts::MASK_CHANNELS;
 use crate::progress::Progress;
+use crate::told::Picture;
 
 /// The noise level down to which the high-noise expert of Wan 2.2 A14B answers.
 pub(crate) const BOUNDARY: f64 = 0.9;
 
-/// The clean latent (1, z, F', h, w) that follows from `condition`.
+/// The clean latent (1, z, F', h, w) that follows from the condition, of a clip that begins with the picture.
 pub(crate) fn sampled(
     base: &mut Base,
-    condition: &Tensor,
+    (condition, picture): (&Tensor, Picture),
     sampling: &Sampling,
     progress: &mut Progress<'_>,
 ) -> Result<Denoised, JobError> {
@@ -35,7 +36,7 @@ pub(crate) fn sampled(
     };
     let way = Denoise { sampler: sampler(sampling.sampler), schedule, known: None };
     let caches = (sampling.step_cache > 0.0).then(|| StepCaches::new(sampling.step_cache));
-    let mut asked = Asked { base, condition, sampling, caches, failed: None };
+    let mut asked = Asked { base, condition, picture, sampling, caches, failed: None };
     let ended = way.run(start, |x, t| asked.velocity(x, t), on_step);
     match asked.failed {
         Some(error) => Err(error),
@@ -47,6 +48,7 @@ pub(crate) fn sampled(
 struct Asked<'a> {
     base: &'a mut Base,
     condition: &'a Tensor,
+    picture: Picture,
     sampling: &'a Sampling,
     caches: Option<StepCaches>,
     /// What the loop's own kind of error cannot carry.
@@ -72,7 +74,7 @@ impl Asked<'_> {
         }
         let low = self.sampling.guidance_low.filter(|_| expert == Some(Expert::Low));
         let scale = low.unwrap_or(self.sampling.guidance);
-        self.base.velocity(x, t, self.condition, scale, self.caches.as_mut())
+        self.base.velocity(x, t, self.condition, self.picture, scale, self.caches.as_mut())
     }
 }
 

@@ -1,8 +1,11 @@
 //! What a base is told beside the condition: words, and the picture the clip begins with.
 
+use std::collections::BTreeMap;
+
 use candle_core::Tensor;
 use lora_edit_shot::Frame;
 use lora_edit_shot::job::{FailureKind, Job};
+use lora_edit_shot::package::{EditPackage, ShotPackage};
 
 use crate::encoders::Encoders;
 use crate::failure::JobError;
@@ -15,8 +18,27 @@ pub struct Told {
     pub text: Option<Tensor>,
     /// (1, tokens, text_dim); without it there is no guidance.
     pub negative: Option<Tensor>,
-    /// (1, tokens, image_dim)
-    pub image: Option<Tensor>,
+    /// (1, tokens, image_dim) for each picture that a clip begins with.
+    pub images: BTreeMap<Picture, Tensor>,
+}
+
+/// A picture that the image branch is shown: what a clip begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Picture {
+    /// The plate at a position of the shot.
+    Plate(usize),
+    /// The painted frame of this number.
+    Painted(i32),
+}
+
+impl Picture {
+    /// What it shows, in working code values; nothing where there is no such frame.
+    fn frame<'a>(self, shot: &'a ShotPackage, edit: Option<&'a EditPackage>) -> Option<&'a Frame> {
+        match self {
+            Self::Plate(position) => shot.frames.get(position).map(|frame| &frame.source),
+            Self::Painted(number) => edit?.at(number),
+        }
+    }
 }
 
 /// Words that would change nothing must not look as if they did.
@@ -35,19 +57,28 @@ pub(crate) fn refuse_words(job: &Job, encoders: &Encoders) -> Result<(), JobErro
 pub(crate) struct Teller<'a, 'b> {
     pub encoders: Encoders,
     pub takes_image: bool,
+    pub shot: &'a ShotPackage,
+    pub edit: Option<&'a EditPackage>,
     pub progress: &'a mut Progress<'b>,
 }
 
 impl Teller<'_, '_> {
-    /// States of the words and of the frame that the clip begins with.
-    pub fn tell(&mut self, prompt: &str, negative: Option<&str>, picture: &Frame) -> Result<Told, JobError> {
+    /// States of the words and of the pictures that clips begin with.
+    pub fn tell(
+        &mut self,
+        prompt: &str,
+        negative: Option<&str>,
+        pictures: &[Picture],
+    ) -> Result<Told, JobError> {
         let progress = &mut *self.progress;
         let mut text = |prompt: &str| self.encoders.text(prompt, &mut || progress.stage("read text"));
         let (text, negative) = (text(prompt)?, negative.map(text).transpose()?.flatten());
-        let image = match self.takes_image {
-            true => self.encoders.image(picture, &mut || self.progress.stage("read picture"))?,
-            false => None,
-        };
-        Ok(Told { text, negative, image })
+        let mut images = BTreeMap::new();
+        for &picture in pictures.iter().filter(|_| self.takes_image) {
+            let Some(frame) = picture.frame(self.shot, self.edit) else { continue };
+            let states = self.encoders.image(frame, &mut || self.progress.stage("read picture"))?;
+            images.extend(states.map(|states| (picture, states)));
+        }
+        Ok(Told { text, negative, images })
     }
 }

@@ -9,7 +9,7 @@ use crate::fit::{DEFAULT_PADDING, Fit};
 use crate::frame::{Frame, FrameError};
 use crate::job::{BaseRef, FailureKind, Job, Recipe, Sampling};
 use crate::mask::{self, Channel};
-use crate::package::{EditPackage, ShotFrame, ShotInfo, ShotPackage};
+use crate::package::{EditPackage, Reference, ShotFrame, ShotInfo, ShotPackage};
 use crate::range::FrameRange;
 use crate::rect::Rect;
 use lora_edit_store::{Store, StoreError};
@@ -27,26 +27,21 @@ pub enum IngestError {
     /// An empty frame range.
     #[error("the frame range holds no frame")]
     NoFrames,
-    /// A shot that the model cannot see in one piece.
-    #[error("{frames} frames, the model takes {most} at once: shorten the frame range")]
-    TooLong {
-        /// Frames asked for.
-        frames: usize,
-        /// The model's window.
-        most: usize,
-    },
-    /// A key frame where this version takes none.
-    #[error("key frame {key}: only the first frame of the range, {first}, can be the painted one")]
+    /// A key frame outside the shot.
+    #[error("key frame {key} is not among the frames {frames}")]
     Key {
         /// The key.
         key: i32,
-        /// The range's first frame.
-        first: i32,
+        /// The shot's frames.
+        frames: FrameRange,
     },
+    /// A reference of which nothing counts.
+    #[error("reference {0}: its alpha says what of it counts, and it has none")]
+    NoAlpha(usize),
     /// A picture of another size than the plate's first.
     #[error("{what} of frame {frame}: {why}")]
     Size {
-        /// "source", "mask" or "edited".
+        /// "source", "mask", "edited" or "reference".
         what: &'static str,
         /// Its number.
         frame: i32,
@@ -71,8 +66,10 @@ impl IngestError {
     /// Whose fault it is; also the program's exit code.
     pub fn kind(&self) -> FailureKind {
         match self {
-            Self::NoFrames | Self::TooLong { .. } | Self::Key { .. } => FailureKind::Usage,
-            Self::Size { .. } | Self::EmptyMask(_) | Self::Absent { .. } => FailureKind::InputFrame,
+            Self::NoFrames | Self::Key { .. } => FailureKind::Usage,
+            Self::Size { .. } | Self::EmptyMask(_) | Self::Absent { .. } | Self::NoAlpha(_) => {
+                FailureKind::InputFrame
+            }
         }
     }
 }
@@ -140,12 +137,11 @@ pub struct IngestSettings {
 impl IngestSettings {
     /// Fails where range or keys cannot be done; [`MaskPass::new`] asks this too.
     pub fn check(&self) -> Result<(), IngestError> {
-        let first = self.frames.first().ok_or(IngestError::NoFrames)?;
-        if let Some(key) = self.keys.iter().find(|&key| key != first) {
-            return Err(IngestError::Key { key, first });
+        self.frames.first().ok_or(IngestError::NoFrames)?;
+        match self.keys.iter().find(|&key| !self.frames.contains(key)) {
+            Some(key) => Err(IngestError::Key { key, frames: self.frames.clone() }),
+            None => Ok(()),
         }
-        let (frames, most) = (self.frames.len(), self.model.most_frames);
-        if frames > most { Err(IngestError::TooLong { frames, most }) } else { Ok(()) }
     }
 }
 
@@ -182,7 +178,8 @@ impl MaskPass {
         }
         let model = self.settings.model;
         let fit = Fit::plan(self.size, self.bounds, model.area_px, model.multiple, DEFAULT_PADDING);
-        Ok(Ingest { settings: self.settings, fit, peak: 0.0, frames: Vec::new(), painted: Vec::new() })
+        let (frames, painted, references) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Ingest { settings: self.settings, fit, peak: 0.0, frames, painted, references })
     }
 }
 
@@ -196,6 +193,8 @@ pub struct Ingest {
     frames: Vec<ShotFrame>,
     /// Working size, in the edit space.
     painted: Vec<(i32, Frame)>,
+    /// Each at its own working size, in the edit space.
+    references: Vec<Reference>,
 }
 
 impl Ingest {
@@ -224,6 +223,22 @@ impl Ingest {
         Ok(())
     }
 
+    /// Takes a painted still off the timeline, of any size; its alpha is its mask. Working pixels of it are cut out as
+    /// the shot's are.
+    pub fn reference(&mut self, still: &Frame) -> Result<(), IngestError> {
+        let number = self.references.len() + 1;
+        let soft = mask::from_frame(still, Channel::Alpha);
+        let bounds = mask::bounds(&soft, 0.0).filter(|_| still.channels == 4);
+        let (bounds, model) = (bounds.ok_or(IngestError::NoAlpha(number))?, self.settings.model);
+        let fit = Fit::plan(still.size(), bounds, model.area_px, model.multiple, DEFAULT_PADDING);
+        let wrong = |why| IngestError::Size { what: "reference", frame: number as i32, why };
+        let picture = fit.apply(&still.to_rgb()).map_err(wrong)?;
+        let soft = fit.apply_mask(&soft).map_err(wrong)?;
+        let mask = mask::generation(&soft, self.settings.mask.growth);
+        self.references.push(Reference { picture, mask });
+        Ok(())
+    }
+
     /// Settles the working space and gives the packages.
     pub fn finish(mut self) -> Result<Ingested, IngestError> {
         self.frames.sort_by_key(|frame| frame.number);
@@ -240,7 +255,10 @@ impl Ingest {
             to_code(&mut frame.source, info.input_space, working_space);
         }
         let shot = ShotPackage { info, frames: self.frames };
-        let (edit, warnings) = edit_package(&self.settings, &shot, self.painted);
+        for reference in &mut self.references {
+            to_code(&mut reference.picture, self.settings.edit_space, working_space);
+        }
+        let (edit, warnings) = edit_package(&self.settings, &shot, self.painted, self.references);
         Ok(Ingested { shot, edit, warnings })
     }
 
@@ -263,6 +281,7 @@ fn edit_package(
     settings: &IngestSettings,
     shot: &ShotPackage,
     painted: Vec<(i32, Frame)>,
+    references: Vec<Reference>,
 ) -> (Option<EditPackage>, Vec<String>) {
     let working = shot.info.working_space;
     let mut warnings = Vec::new();
@@ -274,7 +293,7 @@ fn edit_package(
         to_code(&mut picture, settings.edit_space, working);
         frames.push(picture);
     }
-    let edit = EditPackage { keys: settings.keys.clone(), frames };
+    let edit = EditPackage { keys: settings.keys.clone(), frames, references };
     (Some(edit).filter(|edit| !edit.keys.is_empty()), warnings)
 }
 
@@ -330,7 +349,13 @@ pub fn job_for(
     };
     let shot = ingested.shot.id();
     match &ingested.edit {
-        Some(edit) => Job::generate(shot, edit.id(), base, recipe, sampling),
+        Some(edit) => {
+            let job = Job::generate(shot, edit.id(), base, recipe, sampling);
+            match edit.examples() {
+                Some(examples) => job.with_second_stage(&examples),
+                None => job,
+            }
+        }
         None => Job::train(shot, base, recipe),
     }
 }

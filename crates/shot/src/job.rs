@@ -12,6 +12,7 @@ pub use sampling::{NoiseExpert, Sampler, Sampling, ScheduleKind, StackedLora};
 pub use status::{JobState, JobStatus, REMOTE_SILENCE, write_pid};
 
 use crate::ids::{AdapterId, EditId, JobId, ResultId, ShotId};
+use crate::range::FrameRange;
 use lora_edit_store::{Hasher, files};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -71,6 +72,15 @@ pub struct Recipe {
     /// What the unedited shot shows, in words, for bases that take text.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub source_prompt: String,
+    /// Frames of a training window, 4n+1: overlapping windows of the shot are learnt one by one, in less memory; 0 is
+    /// the whole shot, where the model takes it at once.
+    pub train_window: usize,
+    /// Whether the shot is learnt backwards too, for frames before the first key.
+    pub reversed: bool,
+    /// Rounds of stage 2 over the later key frames and the references; 0 leaves it out.
+    pub stage2_epochs: usize,
+    /// Learning rate of stage 2, as a part of that of stage 1; 1 is as published.
+    pub stage2_rate: f64,
 }
 
 impl Recipe {
@@ -87,11 +97,40 @@ impl Recipe {
         look_variants: 16,
         keep_best: true,
         source_prompt: String::new(),
+        train_window: 0,
+        reversed: false,
+        // Learnt by a network of its size, one example costs more of the shot than it gives (docs/windows.md).
+        stage2_epochs: 0,
+        stage2_rate: 0.1,
     };
+
+    /// Rounds of stage 2 as published.
+    pub const STAGE2_EPOCHS: usize = 10;
+
+    /// The same recipe for a shot of `frames`, painted at `keys`, with a model that takes `most_frames` at once: a shot
+    /// that is too long is learnt in windows, one whose first frame is not painted backwards too.
+    pub fn for_shot(self, frames: &FrameRange, keys: &FrameRange, most_frames: usize) -> Self {
+        let most = if self.train_window == 0 { most_frames } else { self.train_window.min(most_frames) };
+        let train_window = if frames.len() > most { most } else { 0 };
+        let reversed = keys.first().is_some_and(|key| frames.first().is_some_and(|first| key > first));
+        Self { train_window, reversed: self.reversed || reversed, ..self }
+    }
+
+    /// What stage 1 depends on: nothing of stage 2.
+    fn of_first_stage(&self) -> Self {
+        Self { stage2_epochs: 0, stage2_rate: 1.0, ..self.clone() }
+    }
 
     /// What the published code trains with on Wan 2.1 I2V 14B, with the base in bf16.
     pub fn published() -> Self {
-        Self { steps: 100, learning_rate: 1e-4, look_variants: 0, ..Self::NANO }
+        Self {
+            steps: 100,
+            learning_rate: 1e-4,
+            look_variants: 0,
+            stage2_epochs: Self::STAGE2_EPOCHS,
+            stage2_rate: 1.0,
+            ..Self::NANO
+        }
     }
 }
 
@@ -126,6 +165,9 @@ pub struct Job {
     /// Training steps from one checkpoint to the next; by time without. The adapter does not depend on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<usize>,
+    /// The adapter of stage 1 that it goes on from, where the edit is learnt from in stage 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_stage: Option<AdapterId>,
     /// The result that is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<ResultId>,
@@ -196,6 +238,7 @@ impl Job {
             sampling: None,
             adapter,
             checkpoint_every: None,
+            first_stage: None,
             result: None,
         }
     }
@@ -205,6 +248,20 @@ impl Job {
         let trained = Self::train(shot, base, recipe);
         let result = Some(ResultId::new(&trained.adapter, &edit, &sampling));
         Self { kind: JobKind::Generate, edit: Some(edit), sampling: Some(sampling), result, ..trained }
+    }
+
+    /// The same job with an adapter that goes on to learn `examples` (see [`EditPackage::examples`]) in stage 2, where
+    /// the recipe has one.
+    ///
+    /// [`EditPackage::examples`]: crate::package::EditPackage::examples
+    pub fn with_second_stage(self, examples: &str) -> Self {
+        if self.recipe.stage2_epochs == 0 || self.first_stage.is_some() {
+            return self;
+        }
+        let adapter = AdapterId::of_second_stage(&self.adapter, examples, &self.recipe);
+        let ids = self.edit.as_ref().zip(self.sampling.as_ref());
+        let result = ids.map(|(edit, sampling)| ResultId::new(&adapter, edit, sampling));
+        Self { first_stage: Some(self.adapter), adapter, result, ..self }
     }
 
     /// The id: a hash of all fields but for how often checkpoints are written.
@@ -248,6 +305,13 @@ impl AdapterId {
     pub fn new(shot: &ShotId, base_fingerprint: &str, recipe: &Recipe) -> Self {
         let mut hasher = Hasher::new("adapter");
         hasher.field("shot", shot.as_str()).field("base", base_fingerprint);
+        Self::of(hasher.field("recipe", canonical(&recipe.of_first_stage())))
+    }
+
+    /// The id of the adapter that goes on from `first` to learn the examples of an edit.
+    pub fn of_second_stage(first: &AdapterId, examples: &str, recipe: &Recipe) -> Self {
+        let mut hasher = Hasher::new("adapter of stage 2");
+        hasher.field("first", first.as_str()).field("examples", examples);
         Self::of(hasher.field("recipe", canonical(recipe)))
     }
 }

@@ -87,6 +87,7 @@ impl Family {
             guidance: if self == Self::A14b { 3.5 } else { 5.0 },
             schedule: ScheduleKind::Wan,
             negative_prompt: negative,
+            window: self.geometry().most_frames,
             ..Sampling::NANO
         }
     }

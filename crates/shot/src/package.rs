@@ -87,6 +87,21 @@ pub struct ShotPackage {
 #[serde(rename_all = "camelCase")]
 struct EditInfo {
     keys: FrameRange,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    references: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// A painted still off the timeline, such as another view of the same thing: an example of the look.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reference {
+    /// RGB working code values, at a working size of its own.
+    pub picture: Frame,
+    /// What of it counts: one channel, 0 or 1.
+    pub mask: Frame,
 }
 
 /// Painted frames at working size, each at its frame number.
@@ -96,6 +111,8 @@ pub struct EditPackage {
     pub keys: FrameRange,
     /// One RGB picture in working code values for each key, in order.
     pub frames: Vec<Frame>,
+    /// Painted stills off the timeline, if any.
+    pub references: Vec<Reference>,
 }
 
 /// `result.json`: what a result was made from. It repeats the shot's record, so that a render reads
@@ -201,7 +218,26 @@ impl EditPackage {
         let mut hasher = Hasher::new("edit");
         hasher.field("keys", self.keys.to_string());
         self.frames.iter().for_each(|frame| hash_frame(&mut hasher, "edited", frame));
+        self.references.iter().for_each(|reference| reference.hash(&mut hasher));
         EditId::of(&hasher)
+    }
+
+    /// A hash of what stage 2 learns from, the later keys and the references; `None` where there are none. The first
+    /// key is not among them: repainted alone, it needs no training.
+    pub fn examples(&self) -> Option<String> {
+        let mut hasher = Hasher::new("examples");
+        for (key, frame) in self.later_keys() {
+            hasher.number("key", i64::from(key));
+            hash_frame(&mut hasher, "edited", frame);
+        }
+        self.references.iter().for_each(|reference| reference.hash(&mut hasher));
+        let none = self.keys.len() < 2 && self.references.is_empty();
+        (!none).then(|| hasher.finish())
+    }
+
+    /// The painted frames but for the first, with their numbers.
+    pub fn later_keys(&self) -> impl Iterator<Item = (i32, &Frame)> {
+        self.keys.iter().zip(&self.frames).skip(1)
     }
 
     /// The painted picture at a frame, if that is a key.
@@ -214,15 +250,41 @@ impl EditPackage {
         for (key, frame) in self.keys.iter().zip(&self.frames) {
             image_io::write_exr_half(&dir.join(frame_file("edited", key)), frame)?;
         }
-        write_record(&dir.join("edit.json"), &EditInfo { keys: self.keys.clone() })
+        for (index, reference) in (1..).zip(&self.references) {
+            reference.write(dir, index)?;
+        }
+        let references = self.references.len();
+        write_record(&dir.join("edit.json"), &EditInfo { keys: self.keys.clone(), references })
     }
 
     /// Reads an edit from its folder.
     pub fn read(dir: &Path) -> Result<Self, PackageError> {
-        let EditInfo { keys } = read_record(&dir.join("edit.json"))?;
+        let EditInfo { keys, references } = read_record(&dir.join("edit.json"))?;
         let read = |key| image_io::read_frame(&dir.join(frame_file("edited", key)));
         let frames = keys.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Self { keys, frames })
+        let references = (1..).take(references).map(|index| Reference::read(dir, index));
+        Ok(Self { keys, frames, references: references.collect::<Result<_, _>>()? })
+    }
+}
+
+impl Reference {
+    fn hash(&self, hasher: &mut Hasher) {
+        hash_frame(hasher, "reference", &self.picture);
+        hash_frame(hasher, "reference mask", &self.mask);
+    }
+
+    fn write(&self, dir: &Path, index: i32) -> Result<(), PackageError> {
+        image_io::write_exr_half(&dir.join(frame_file("reference", index)), &self.picture)?;
+        let planes = [(COMP, &self.mask), (GENERATION, &self.mask)];
+        Ok(image_io::write_planes(&dir.join(frame_file("reference_mask", index)), &planes)?)
+    }
+
+    fn read(dir: &Path, index: i32) -> Result<Self, PackageError> {
+        let picture = image_io::read_frame(&dir.join(frame_file("reference", index)))?;
+        let [mask] = image_io::read_planes(&dir.join(frame_file("reference_mask", index)), &[GENERATION])?;
+        let checked = mask.expect_size(picture.size());
+        checked.map_err(|why| PackageError::Frame { frame: index, why })?;
+        Ok(Self { picture, mask })
     }
 }
 

@@ -3,7 +3,7 @@
 
 use lora_edit_shot::job::{BaseRef, Recipe, Sampling};
 use lora_edit_shot::package::{
-    EditPackage, PackageError, ResultInfo, ShotFrame, ShotInfo, ShotPackage, frame_file,
+    EditPackage, PackageError, Reference, ResultInfo, ShotFrame, ShotInfo, ShotPackage, frame_file,
 };
 use lora_edit_shot::{
     AdapterId, ColourSpace, Fit, Frame, FrameRange, Rect, ShotId, WorkingSpace, image_io, mask,
@@ -79,7 +79,11 @@ fn viewers_see_the_comp_mask_as_alpha() {
 fn an_edit_reads_back_with_the_same_id() {
     let dir = tempfile::tempdir().unwrap();
     let keys = FrameRange::parse("1001,1042").unwrap();
-    let edit = EditPackage { keys, frames: vec![picture([64, 64], 0.2), picture([64, 64], 0.9)] };
+    let edit = EditPackage {
+        keys,
+        frames: vec![picture([64, 64], 0.2), picture([64, 64], 0.9)],
+        references: Vec::new(),
+    };
     edit.write(dir.path()).unwrap();
     let read = EditPackage::read(dir.path()).unwrap();
     assert_eq!((read.id(), &read.keys), (edit.id(), &edit.keys));
@@ -94,7 +98,12 @@ fn a_result_gives_its_picture_at_the_size_of_the_crop() {
     let (dir, shot) = (tempfile::tempdir().unwrap(), shot());
     let base = BaseRef { name: "nano".into(), fingerprint: "f".into(), model_dir: None };
     let recipe = Recipe::default();
-    let edit = EditPackage { keys: FrameRange::span(1001, 1001), frames: vec![picture([8, 8], 0.0)] }.id();
+    let edit = EditPackage {
+        keys: FrameRange::span(1001, 1001),
+        frames: vec![picture([8, 8], 0.0)],
+        references: Vec::new(),
+    }
+    .id();
     let info = ResultInfo {
         adapter: AdapterId::new(&shot.id(), &base.fingerprint, &recipe),
         shot: shot.id(),
@@ -163,4 +172,23 @@ fn frame_files_sort_as_their_numbers() {
     assert_eq!(frame_file("source", 1001), "source.1001.exr");
     assert_eq!(frame_file("source", -3), "source.-003.exr");
     assert!(ShotId::parse("x").is_err());
+}
+
+#[test]
+fn references_are_kept_with_the_edit() {
+    let dir = tempfile::tempdir().unwrap();
+    let mask = Frame::from_fn(48, 32, 1, |x, _, p| p[0] = f32::from(x > 20));
+    let reference = Reference { picture: picture([48, 32], 0.4), mask };
+    let edit = EditPackage {
+        keys: FrameRange::span(1001, 1001),
+        frames: vec![picture([64, 64], 0.2)],
+        references: vec![reference],
+    };
+    edit.write(dir.path()).unwrap();
+    let read = EditPackage::read(dir.path()).unwrap();
+    assert_eq!((read.id(), read.examples()), (edit.id(), edit.examples()));
+    assert_eq!(read.references[0].mask, edit.references[0].mask);
+    let without = EditPackage { references: Vec::new(), ..edit };
+    assert_ne!(read.id(), without.id());
+    assert_eq!(without.examples(), None);
 }

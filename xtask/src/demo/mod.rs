@@ -3,8 +3,8 @@
 mod host;
 mod measure;
 mod picture;
-mod scene;
-mod shot;
+pub mod scene;
+pub mod shot;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::bundle::Built;
 use measure::Figures;
+use scene::Motion;
 
 /// What the demo's command line can change.
 #[derive(Args)]
@@ -57,7 +58,7 @@ pub fn run(options: &Options) -> Result<()> {
     let bundle = crate::bundle::bundle(&built, &out.join("bundle"))?;
 
     let clock = Instant::now();
-    let shot = shot::DemoShot::render(&out.join("shot"), options.frames())?;
+    let shot = shot::DemoShot::render(&out.join("shot"), options.frames(), &Motion::TRAVEL, &[shot::FIRST])?;
     let stage = host::Stage { bundle: &bundle, host: &built.host, out: &out, shot: &shot, options };
     let runs = stage.play()?;
     let frames = measure::read(&shot, &runs.result, &runs.without_lora)?;
@@ -78,7 +79,7 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// Renders the demo's shot into `folder` and nothing else.
 pub fn shot(folder: &Path, frames: usize) -> Result<()> {
-    shot::DemoShot::render(folder, frames).map(drop)
+    shot::DemoShot::render(folder, frames, &Motion::TRAVEL, &[shot::FIRST]).map(drop)
 }
 
 fn report(figures: &Figures, qc: &Value, total_seconds: f64) -> Value {
@@ -97,7 +98,8 @@ fn report(figures: &Figures, qc: &Value, total_seconds: f64) -> Value {
     })
 }
 
-fn emptied(folder: &Path) -> Result<PathBuf> {
+/// The folder, made anew with nothing in it; its absolute path.
+pub fn emptied(folder: &Path) -> Result<PathBuf> {
     if folder.exists() {
         std::fs::remove_dir_all(folder).with_context(|| format!("{} cannot be emptied", folder.display()))?;
     }

@@ -1,5 +1,5 @@
-//! The demo's procedural shot: a badge that travels and turns over a panning background, as filmed
-//! and as it would have been filmed had the badge been painted differently (the truth).
+//! Procedural shots: a badge that moves over a background that does too, as filmed and as it would have been
+//! filmed had the badge been painted differently (the truth).
 
 use lora_edit_shot::Frame;
 
@@ -26,14 +26,75 @@ struct Pose {
     scale: f32,
 }
 
+/// How badge and camera move over a shot.
+#[derive(Clone, Copy)]
+pub struct Motion {
+    /// What the motion is called in tables.
+    pub name: &'static str,
+    /// The badge's centre at first, in pixels.
+    start: [f32; 2],
+    /// How far it travels.
+    travel: [f32; 2],
+    /// How far it sways up and down.
+    sway: f32,
+    /// By how many radians it turns.
+    turn: f32,
+    /// By how much of its size it grows.
+    growth: f32,
+    /// How far the camera pans.
+    pan: [f32; 2],
+    /// By how many radians it rolls.
+    roll: f32,
+}
+
+impl Motion {
+    /// The demo's: the badge travels and turns, the camera pans.
+    pub const TRAVEL: Self = Self {
+        name: "travels and turns",
+        start: [112.0, 108.0],
+        travel: [84.0, -24.0],
+        sway: 5.0,
+        turn: 0.9,
+        growth: 0.08,
+        pan: [34.0, -8.0],
+        roll: 0.05,
+    };
+    /// It turns where it is, before a camera at rest.
+    pub const TURN: Self = Self {
+        name: "turns in place",
+        start: [156.0, 98.0],
+        travel: [8.0, -4.0],
+        sway: 0.0,
+        turn: 1.6,
+        growth: 0.0,
+        pan: [0.0; 2],
+        roll: 0.0,
+    };
+    /// It comes nearer and goes to the left, the camera with it.
+    pub const APPROACH: Self = Self {
+        name: "comes nearer",
+        start: [176.0, 94.0],
+        travel: [-36.0, 4.0],
+        sway: 3.0,
+        turn: -0.3,
+        growth: 0.45,
+        pan: [-24.0, 5.0],
+        roll: -0.03,
+    };
+    /// Every motion there is.
+    pub const ALL: [Self; 3] = [Self::TRAVEL, Self::TURN, Self::APPROACH];
+}
+
 impl Pose {
     /// `u` runs from 0 to 1 over the shot.
-    fn at(u: f32) -> Self {
+    fn at(motion: &Motion, u: f32) -> Self {
         let ease = u * u * (3.0 - 2.0 * u);
+        let [x, y] = motion.start;
+        let rise = motion.travel[1] * ease + motion.sway * (u * 6.0).sin();
         Self {
-            centre: [112.0 + 84.0 * u, 108.0 - 24.0 * ease + 5.0 * (u * 6.0).sin()],
-            angle: 0.9 * u,
-            scale: 1.0 + 0.08 * u,
+            centre: [x + motion.travel[0] * u, y + rise],
+            angle: motion.turn * u,
+            scale: 1.0 + motion.growth * u,
         }
     }
 
@@ -46,18 +107,18 @@ impl Pose {
     }
 }
 
-/// Renders the instant `u` in 0..=1 of the shot.
-pub fn render(u: f32) -> Instant {
+/// Renders the instant `u` in 0..=1 of a shot.
+pub fn render(motion: &Motion, u: f32) -> Instant {
     let [width, height] = SIZE;
     let mut instant = Instant {
         source: Frame::new(width, height, 3),
         mask: Frame::new(width, height, 1),
         truth: Frame::new(width, height, 3),
     };
-    let pose = Pose::at(u);
+    let pose = Pose::at(motion, u);
     for y in 0..height {
         for x in 0..width {
-            let sample = pixel(&pose, u, x, y);
+            let sample = pixel(&pose, motion, u, x, y);
             instant.source.pixel_mut(x, y).copy_from_slice(&sample.source);
             instant.truth.pixel_mut(x, y).copy_from_slice(&sample.truth);
             instant.mask.pixel_mut(x, y)[0] = sample.coverage;
@@ -72,7 +133,7 @@ struct Sample {
     coverage: f32,
 }
 
-fn pixel(pose: &Pose, u: f32, x: usize, y: usize) -> Sample {
+fn pixel(pose: &Pose, motion: &Motion, u: f32, x: usize, y: usize) -> Sample {
     let mut sum = Sample { source: [0.0; 3], truth: [0.0; 3], coverage: 0.0 };
     let weight = 1.0 / (SUPERSAMPLE * SUPERSAMPLE) as f32;
     for index in 0..SUPERSAMPLE * SUPERSAMPLE {
@@ -81,7 +142,7 @@ fn pixel(pose: &Pose, u: f32, x: usize, y: usize) -> Sample {
         let py = y as f32 + offset(index / SUPERSAMPLE);
         let local = pose.local(px, py);
         let inside = local[0].hypot(local[1]) < 1.0;
-        let behind = background(px, py, u);
+        let behind = background(px, py, motion, u);
         let (source, truth) =
             if inside { (badge(local, false), badge(local, true)) } else { (behind, behind) };
         for channel in 0..3 {
@@ -96,10 +157,11 @@ fn pixel(pose: &Pose, u: f32, x: usize, y: usize) -> Sample {
 }
 
 /// A mottled wall with soft vertical panels, panned and slowly rolled by the camera.
-fn background(x: f32, y: f32, u: f32) -> [f32; 3] {
-    let (sin, cos) = (0.05 * u).sin_cos();
+fn background(x: f32, y: f32, motion: &Motion, u: f32) -> [f32; 3] {
+    let (sin, cos) = (motion.roll * u).sin_cos();
     let (cx, cy) = (x - 160.0, y - 96.0);
-    let (wx, wy) = (cos * cx - sin * cy + 34.0 * u, sin * cx + cos * cy - 8.0 * u);
+    let [px, py] = motion.pan.map(|pan| pan * u);
+    let (wx, wy) = (cos * cx - sin * cy + px, sin * cx + cos * cy + py);
     let mottle = fractal(wx * 0.022, wy * 0.022, 11);
     let panel = 0.5 + 0.5 * (wx * 0.055).sin();
     mix([0.24, 0.30, 0.36], [0.62, 0.60, 0.52], 0.7 * mottle + 0.3 * panel)
@@ -159,21 +221,39 @@ mod tests {
 
     #[test]
     fn the_edit_changes_the_badge_and_nothing_else() {
-        let instant = render(0.4);
-        let mut changed = 0;
-        for y in 0..SIZE[1] {
-            for x in 0..SIZE[0] {
-                let differs = instant.source.pixel(x, y) != instant.truth.pixel(x, y);
-                assert!(!differs || instant.mask.pixel(x, y)[0] > 0.0, "({x}, {y}) changed outside the mask");
-                changed += usize::from(differs);
+        for motion in Motion::ALL {
+            let instant = render(&motion, 0.4);
+            let mut changed = 0;
+            for y in 0..SIZE[1] {
+                for x in 0..SIZE[0] {
+                    let differs = instant.source.pixel(x, y) != instant.truth.pixel(x, y);
+                    assert!(
+                        !differs || instant.mask.pixel(x, y)[0] > 0.0,
+                        "({x}, {y}) changed outside the mask"
+                    );
+                    changed += usize::from(differs);
+                }
+            }
+            assert!(changed > 1500, "the edit repaints {changed} pixels only");
+        }
+    }
+
+    #[test]
+    fn the_badge_stays_in_the_picture() {
+        for motion in Motion::ALL {
+            for u in [0.0, 0.25, 0.5, 0.75, 1.0] {
+                let pose = Pose::at(&motion, u);
+                let reach = RADIUS * pose.scale;
+                let within = |at: f32, side: usize| at - reach > 0.0 && at + reach < side as f32;
+                let [x, y] = pose.centre;
+                assert!(within(x, SIZE[0]) && within(y, SIZE[1]), "{} at {u}", motion.name);
             }
         }
-        assert!(changed > 1500, "the edit repaints {changed} pixels only");
     }
 
     #[test]
     fn the_badge_moves_and_turns() {
-        let (first, last) = (Pose::at(0.0), Pose::at(1.0));
+        let (first, last) = (Pose::at(&Motion::TRAVEL, 0.0), Pose::at(&Motion::TRAVEL, 1.0));
         assert!(last.centre[0] - first.centre[0] > 1.5 * RADIUS);
         assert!(last.angle - first.angle > 0.75);
     }

@@ -1,4 +1,4 @@
-//! Writes the demo's shot to disk, as a plate department and a roto artist would deliver it.
+//! Writes a procedural shot to disk, as a plate department and a roto artist would deliver it.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use lora_edit_shot::colour::to_linear;
 use lora_edit_shot::image_io::{read_frame, write_exr_float};
 use lora_edit_shot::{ColourSpace, Frame, Pattern};
 
-use super::scene;
+use super::scene::{self, Motion};
 
 /// Shots start at 1001.
 pub const FIRST: i32 = 1001;
@@ -20,17 +20,17 @@ pub struct DemoShot {
 }
 
 impl DemoShot {
-    /// Renders `frames` instants into `folder`. The painted frame exists at [`FIRST`] alone.
-    pub fn render(folder: &Path, frames: usize) -> Result<Self> {
+    /// Renders `frames` instants of `motion` into `folder`. Painted frames exist at `painted` alone.
+    pub fn render(folder: &Path, frames: usize, motion: &Motion, painted: &[i32]) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
         let shot = Self { folder: folder.to_owned(), frames };
         for (index, number) in shot.numbers().enumerate() {
-            let instant = scene::render(index as f32 / (frames - 1).max(1) as f32);
+            let instant = scene::render(motion, index as f32 / (frames - 1).max(1) as f32);
             let truth = linear(instant.truth);
             write_exr_float(&shot.path("source", number)?, &linear(instant.source))?;
             write_exr_float(&shot.path("mask", number)?, &instant.mask)?;
             write_exr_float(&shot.path("truth", number)?, &truth)?;
-            if number == FIRST {
+            if painted.contains(&number) {
                 write_exr_float(&shot.path("edited", number)?, &truth)?;
             }
         }

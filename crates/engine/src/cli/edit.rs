@@ -22,7 +22,14 @@ pub(super) const EDIT_EXAMPLES: &str = "Examples:
         --output 'out/result.####.exr' --model wan2.1-i2v-14b-480p --model-dir /comfyui/models \\
         --prompt 'a red car turns the corner' --lora distill.safetensors:1.0 --sampler-steps 4 --guidance 1
 
-The adapter belongs to the plate and its mask, not to the painting: repaint the frame, run the same command, and only \
+  A long shot with three frames painted, and a still of the same thing from behind:
+    lora-edit edit --source 'plate.####.exr' --mask 'roto.####.exr' --edited 'painted.####.exr' \\
+        --keys 1010,1042,1090 --reference behind.png --frames 1001-1100 --output 'out/result.####.exr'
+
+What comes before the first key is made backwards from it. A shot longer than the model takes is made in overlapping \
+passes.
+
+The adapter belongs to the plate and its mask, not to the painting: repaint the first key, run the same command, and only \
 the generation is done anew. With nothing changed, nothing is computed. Ctrl-C stops after a checkpoint; the same \
 command goes on.
 
@@ -44,13 +51,17 @@ pub struct EditArgs {
     /// The painted frame or frames, as a pattern, or the path of one still.
     #[arg(long, value_name = "PATTERN", help_heading = "Pictures")]
     pub edited: String,
+    /// Painted stills off the timeline, such as another view of the same thing: the path of one, or a pattern of all that
+    /// are there. The alpha says what counts; the look is learnt from them in stage 2.
+    #[arg(long, value_name = "PATTERN", help_heading = "Pictures")]
+    pub reference: Vec<String>,
     /// The result, as a pattern. EXR, 32-bit float, so that the plate stays bit-exact outside the mask.
     #[arg(long, value_name = "PATTERN", help_heading = "Pictures")]
     pub output: String,
     /// The shot's frames.
     #[arg(long, value_name = "RANGE", allow_hyphen_values = true, help_heading = "Pictures")]
     pub frames: String,
-    /// The frames at which --edited counts [default: the first frame].
+    /// The frames at which --edited counts, any of the shot's [default: the first frame].
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Pictures")]
     pub keys: Option<String>,
     /// What the numbers in --source mean.
@@ -107,6 +118,17 @@ pub struct ModelArgs {
     /// Recoloured variants of the plate to train on beside it, 0 as published [default: the model's].
     #[arg(long, value_name = "N", help_heading = "Model")]
     pub look_variants: Option<usize>,
+    /// Train on overlapping windows of this many frames, 4n+1, in less memory; 0 is the whole shot, as far as model and
+    /// memory take it [default: the model's].
+    #[arg(long, value_name = "N", help_heading = "Model")]
+    pub train_window: Option<usize>,
+    /// Rounds of stage 2, which learns the look from later key frames and references; 10 as published, 0 leaves it out
+    /// [default: the model's, 10 with references].
+    #[arg(long, value_name = "N", help_heading = "Model")]
+    pub stage2_epochs: Option<usize>,
+    /// Learning rate of stage 2 as a part of that of stage 1 [default: the model's].
+    #[arg(long, value_name = "PART", value_parser = positive, help_heading = "Model")]
+    pub stage2_rate: Option<f64>,
     /// Take an earlier step's adapter where the training came apart after it; false takes the last always.
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL", num_args = 0..=1,
           default_missing_value = "true", help_heading = "Model")]

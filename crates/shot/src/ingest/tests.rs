@@ -101,10 +101,11 @@ fn without_masks_the_whole_frame_is_edited() {
 #[test]
 fn what_cannot_be_done_says_so() {
     let error = |settings: IngestSettings| MaskPass::new(settings, SIZE).unwrap_err();
-    let late = error(IngestSettings { keys: FrameRange::of([1002]), ..settings() });
-    assert_eq!((late.kind(), late), (FailureKind::Usage, IngestError::Key { key: 1002, first: 1001 }));
-    let long = error(IngestSettings { frames: FrameRange::span(1001, 1500), ..settings() });
-    assert_eq!(long, IngestError::TooLong { frames: 500, most: ModelGeometry::default().most_frames });
+    let late = error(IngestSettings { keys: FrameRange::of([1002, 1004]), ..settings() });
+    let frames = FrameRange::span(1001, 1003);
+    assert_eq!((late.kind(), late), (FailureKind::Usage, IngestError::Key { key: 1004, frames }));
+    let none = error(IngestSettings { frames: FrameRange::default(), ..settings() });
+    assert_eq!((none.kind(), none), (FailureKind::Usage, IngestError::NoFrames));
 
     let mut pass = MaskPass::new(settings(), SIZE).unwrap();
     (1001..=1003).for_each(|frame| pass.mask(frame, &Frame::new(96, 80, 1)).unwrap());
@@ -128,4 +129,82 @@ fn a_job_without_an_edit_is_a_training_with_the_same_adapter() {
     let (both, alone) = (job(&ingested), job(&Ingested { edit: None, ..ingested.clone() }));
     assert_eq!(both.adapter, alone.adapter);
     assert!(both.result.is_some() && alone.result.is_none());
+}
+
+/// The shot of [`settings`], painted at `keys` and with `references`.
+fn painted_at(keys: &[i32], references: &[Frame]) -> Result<Ingested, IngestError> {
+    let settings = IngestSettings { keys: FrameRange::of(keys.iter().copied()), ..settings() };
+    let mut ingest = MaskPass::new(settings, SIZE)?.plan()?;
+    (1001..=1003).try_for_each(|frame| ingest.source(frame, &plate(1.0), Some(&mask_at(30, 40))))?;
+    keys.iter().try_for_each(|key| ingest.key(*key, &plate(*key as f32 / 1001.0)))?;
+    references.iter().try_for_each(|still| ingest.reference(still))?;
+    ingest.finish()
+}
+
+/// A still of another size than the plate; what counts of it is a box.
+fn still(level: f32) -> Frame {
+    Frame::from_fn(200, 150, 4, |x, y, p| {
+        let inside = (90..130).contains(&x) && (40..80).contains(&y);
+        p.copy_from_slice(&[level, 0.3, 0.1, f32::from(inside)]);
+    })
+}
+
+fn job_of(ingested: &Ingested) -> Job {
+    let base = BaseModel { name: "m".into(), folder: "m".into(), fingerprint: "f".into() };
+    let recipe = Recipe { stage2_epochs: Recipe::STAGE2_EPOCHS, ..Recipe::default() };
+    job_for(ingested, &base, None, recipe, Sampling::default())
+}
+
+#[test]
+fn later_keys_and_references_are_learnt_in_a_second_stage() {
+    let one = job_of(&painted_at(&[1001], &[]).unwrap());
+    assert_eq!(one.first_stage, None);
+    let two = job_of(&painted_at(&[1001, 1003], &[]).unwrap());
+    assert_eq!(two.first_stage.as_ref(), Some(&one.adapter), "stage 1 is that of the shot");
+    assert_ne!((&two.adapter, &two.result), (&one.adapter, &one.result));
+    let referred = job_of(&painted_at(&[1001], &[still(0.5)]).unwrap());
+    assert_eq!(referred.first_stage.as_ref(), Some(&one.adapter));
+    assert_ne!(referred.adapter, job_of(&painted_at(&[1001], &[still(0.6)]).unwrap()).adapter);
+}
+
+#[test]
+fn a_repainted_first_key_leaves_both_stages_as_they_are() {
+    let one = painted_at(&[1001, 1003], &[]).unwrap();
+    let mut other = one.clone();
+    other.edit.as_mut().unwrap().frames[0].data[0] = 0.75;
+    let (before, after) = (job_of(&one), job_of(&other));
+    assert_eq!((&before.adapter, &before.first_stage), (&after.adapter, &after.first_stage));
+    assert_ne!(before.result, after.result);
+    other.edit.as_mut().unwrap().frames[1].data[0] = 0.75;
+    let later = job_of(&other);
+    assert_ne!(before.adapter, later.adapter, "a repainted later key is learnt anew");
+    assert_eq!(before.first_stage, later.first_stage);
+}
+
+#[test]
+fn a_reference_is_cut_out_round_its_alpha_at_a_size_the_model_takes() {
+    let edit = painted_at(&[1001], &[still(0.5)]).unwrap().edit.unwrap();
+    let reference = &edit.references[0];
+    assert_eq!(reference.picture.size(), reference.mask.size());
+    assert!(reference.picture.size().iter().all(|side| side % 16 == 0));
+    let inside = reference.mask.data.iter().filter(|value| **value == 1.0).count();
+    assert!(inside > 40 * 40 && inside < reference.mask.data.len() / 2, "{inside}");
+    let mut whole = painted_at(&[1001], &[Frame::filled(64, 64, &[0.5; 3])]).unwrap_err();
+    assert_eq!((whole.kind(), &whole), (FailureKind::InputFrame, &IngestError::NoAlpha(1)));
+    whole = painted_at(&[1001], &[still(0.5), Frame::filled(64, 64, &[0.0; 4])]).unwrap_err();
+    assert_eq!(whole, IngestError::NoAlpha(2));
+}
+
+#[test]
+fn a_recipe_suits_itself_to_length_and_keys() {
+    let frames = FrameRange::span(1001, 1100);
+    let recipe = |keys: &[i32], window: usize, most: usize| {
+        let recipe = Recipe { train_window: window, ..Recipe::default() };
+        recipe.for_shot(&frames, &FrameRange::of(keys.iter().copied()), most)
+    };
+    let seen = |recipe: Recipe| (recipe.train_window, recipe.reversed);
+    assert_eq!(seen(recipe(&[1001], 0, 200)), (0, false));
+    assert_eq!(seen(recipe(&[1001, 1050], 0, 33)), (33, false));
+    assert_eq!(seen(recipe(&[1002], 9, 33)), (9, true));
+    assert_eq!(seen(recipe(&[], 81, 33)), (33, false));
 }

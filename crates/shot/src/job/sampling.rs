@@ -134,6 +134,8 @@ pub struct Sampling {
     /// Steps at which the first block changes less than this reuse the others' last answer; 0 computes every step.
     #[serde(skip_serializing_if = "is_zero")]
     pub step_cache: f64,
+    /// Frames the model makes at once, at most; longer shots are made in overlapping passes.
+    pub window: usize,
 }
 
 impl Sampling {
@@ -151,6 +153,7 @@ impl Sampling {
         negative_prompt: String::new(),
         lora: Vec::new(),
         step_cache: 0.0,
+        window: 33,
     };
 
     /// Whether any step is guided away from the negative prompt.

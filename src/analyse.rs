@@ -65,7 +65,15 @@ impl<'a> Pull<'a> {
         let passes = if mask.is_some() { 2 } else { 1 };
         let bar = effect.progress("LoRA-Edit reads the shot", "org.lora-edit.analyse");
         let steps = Steps { bar, done: 0, of: order.frames.len() * passes };
-        Ok(Self { order, source, mask, edited: effect.clip(EDITED)?, reference: effect.clip(REFERENCE)?, raster, steps })
+        Ok(Self {
+            order,
+            source,
+            mask,
+            edited: effect.clip(EDITED)?,
+            reference: effect.clip(REFERENCE)?,
+            raster,
+            steps,
+        })
     }
 
     fn run(mut self, keys: FrameRange) -> Result<Ingested> {
@@ -80,7 +88,9 @@ impl<'a> Pull<'a> {
             ingest.key(key, &self.painted(key)?).map_err(Error::other)?;
         }
         if !self.order.references.is_empty() && self.order.recipe.stage2_epochs == 0 {
-            return Err("Reference is learnt from in stage 2: raise stage2Epochs, or clear referenceFrames".into());
+            return Err(
+                "Reference is learnt from in stage 2: raise stage2Epochs, or clear referenceFrames".into()
+            );
         }
         // A training of the shot alone has no use for them.
         for frame in self.order.references.iter().filter(|_| !keys.is_empty()) {

@@ -165,8 +165,13 @@ fn stills(pattern: &Pattern) -> Result<Vec<PathBuf>, JobError> {
     if pattern.is_still() {
         return if pattern.exists(0) { Ok(vec![pattern.path(0)]) } else { Err(absent()) };
     }
-    let found = pattern.frames_on_disk().map_err(|error| still_error(Path::new(&pattern.to_string()), error))?;
-    if found.is_empty() { Err(absent()) } else { Ok(found.iter().map(|number| pattern.path(number)).collect()) }
+    let found =
+        pattern.frames_on_disk().map_err(|error| still_error(Path::new(&pattern.to_string()), error))?;
+    if found.is_empty() {
+        Err(absent())
+    } else {
+        Ok(found.iter().map(|number| pattern.path(number)).collect())
+    }
 }
 
 fn still_error(path: &Path, error: impl std::fmt::Display) -> JobError {

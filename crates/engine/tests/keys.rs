@@ -93,7 +93,11 @@ fn two_keys_are_learnt_in_a_second_stage_that_only_the_later_one_renews() {
     expect_the_plate_outside(&place, 9);
     [1001, 1009].iter().for_each(|key| expect_held(&place, *key));
     let steps = run.train_steps();
-    assert_eq!(steps.len(), 12 + 2 * (1 + 9), "stage 1, then two rounds of the shot once and the key nine times");
+    assert_eq!(
+        steps.len(),
+        12 + 2 * (1 + 9),
+        "stage 1, then two rounds of the shot once and the key nine times"
+    );
     let adapters = |place: &Workplace| {
         place.cached("adapters").iter().filter(|name| name.ends_with(".safetensors")).count()
     };
@@ -118,10 +122,14 @@ fn two_keys_are_learnt_in_a_second_stage_that_only_the_later_one_renews() {
 #[test]
 fn a_reference_of_another_size_is_learnt_from() {
     let place = shot(5, &[1001]);
-    place.write("still", 1, &Frame::from_fn(50, 90, 4, |x, y, p| {
-        let inside = (10..40).contains(&x) && (30..60).contains(&y);
-        p.copy_from_slice(&[0.1, 0.3, 0.9, f32::from(inside)]);
-    }));
+    place.write(
+        "still",
+        1,
+        &Frame::from_fn(50, 90, 4, |x, y, p| {
+            let inside = (10..40).contains(&x) && (30..60).contains(&y);
+            p.copy_from_slice(&[0.1, 0.3, 0.9, f32::from(inside)]);
+        }),
+    );
     let words = ["--reference", "still.####.exr", "--stage2-epochs", "1"];
     let run = place.edit(&words);
     assert_eq!(run.train_steps().len(), 12 + 10);
@@ -134,7 +142,8 @@ fn a_reference_of_another_size_is_learnt_from() {
 #[test]
 fn a_shot_longer_than_the_model_takes_is_made_in_overlapping_passes() {
     let place = shot(70, &[1001, 1040]);
-    let words = ["--keys", "1001,1040", "--frames", &range(70), "--stage2-epochs", "1", "--look-variants", "1"];
+    let words =
+        ["--keys", "1001,1040", "--frames", &range(70), "--stage2-epochs", "1", "--look-variants", "1"];
     let run = place.edit(&words);
     let summary = run.summary();
     assert_eq!(summary["maxDiffOutsideMask"], 0.0);
@@ -157,5 +166,9 @@ fn training_in_small_windows_gives_an_adapter_of_its_own() {
     let windows = place.edit(&["--frames", &range(17), "--train-window", "9"]);
     assert_eq!(recipe(&place, &windows)["trainWindow"], 9);
     assert_ne!(windows.summary()["adapterId"], whole["adapterId"]);
-    assert_eq!(windows.summary()["qc"]["joins"].as_array().unwrap().len(), 0, "generated at once all the same");
+    assert_eq!(
+        windows.summary()["qc"]["joins"].as_array().unwrap().len(),
+        0,
+        "generated at once all the same"
+    );
 }

@@ -40,7 +40,13 @@ impl Clip {
 
     /// One picture with its mask: to learn a look from. Nothing is held, so that the look must be learnt.
     pub fn still(frame: Frame, mask: Frame) -> Self {
-        Self { frames: vec![frame], comp_masks: vec![mask.clone()], masks: vec![mask], held: vec![None], kept: 1 }
+        Self {
+            frames: vec![frame],
+            comp_masks: vec![mask.clone()],
+            masks: vec![mask],
+            held: vec![None],
+            kept: 1,
+        }
     }
 
     /// The same clip, its pixels inside the artist's mask in another look. What is held stays as it is.
@@ -81,7 +87,9 @@ mod tests {
     }
 
     fn numbers(clip: &Clip) -> Vec<f32> {
-        assert!(clip.frames.iter().zip(&clip.masks).all(|(frame, mask)| frame.data[0] == mask.data[0] / 100.0));
+        assert!(
+            clip.frames.iter().zip(&clip.masks).all(|(frame, mask)| frame.data[0] == mask.data[0] / 100.0)
+        );
         clip.masks.iter().map(|mask| mask.data[0]).collect()
     }
 

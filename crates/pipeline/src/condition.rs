@@ -144,7 +144,8 @@ mod tests {
     fn frames_that_fill_a_latent_frame_are_kept_in_all_of_it() {
         let masks = vec![Frame::filled(24, 16, &[1.0]); 9];
         let packed = packed_mask(&clip(masks, &[0, 1, 2, 3, 4]), CELL, &Device::Cpu).unwrap();
-        let least = |latent: usize| packed.narrow(2, latent, 1).unwrap().min_all().unwrap().to_scalar::<f32>();
+        let least =
+            |latent: usize| packed.narrow(2, latent, 1).unwrap().min_all().unwrap().to_scalar::<f32>();
         let most = |latent: usize| packed.narrow(2, latent, 1).unwrap().max_all().unwrap().to_scalar::<f32>();
         assert_eq!((least(0).unwrap(), least(1).unwrap(), most(2).unwrap()), (1.0, 1.0, 0.0));
     }

@@ -56,8 +56,7 @@ pub fn generate(
     sampling: &Sampling,
     progress: &mut Progress<'_>,
 ) -> Result<Generation, JobError> {
-    let positions: Vec<usize> =
-        edit.keys.iter().filter_map(|key| shot.info.frames.position(key)).collect();
+    let positions: Vec<usize> = edit.keys.iter().filter_map(|key| shot.info.frames.position(key)).collect();
     let passes = windows::generation(shot.frames.len(), &positions, sampling.window);
     in_passes(shot, edit, &passes, progress, |clip, progress| pictures(base, clip, sampling, progress))
 }
@@ -192,7 +191,8 @@ mod tests {
             generation_mask: Frame::filled(4, 4, &[1.0]),
         };
         let (input_space, working_space) = (ColourSpace::Srgb, WorkingSpace::Srgb);
-        let info = ShotInfo { fit, frames: FrameRange::span(1001, 1000 + frames), input_space, working_space };
+        let info =
+            ShotInfo { fit, frames: FrameRange::span(1001, 1000 + frames), input_space, working_space };
         ShotPackage { info, frames: (1001..=1000 + frames).map(frame).collect() }
     }
 
@@ -229,10 +229,13 @@ mod tests {
     /// A model that gives back what it is handed: the plate, whichever way the windows run, and keys as painted.
     #[test]
     fn every_frame_comes_back_at_its_own_place() {
-        for (frames, keys) in [(9, vec![1001]), (9, vec![1009]), (70, vec![1040]), (70, vec![1005, 1030, 1066])] {
+        for (frames, keys) in
+            [(9, vec![1001]), (9, vec![1009]), (70, vec![1040]), (70, vec![1005, 1030, 1066])]
+        {
             let (shot, edit) = (shot(frames), edit(&keys));
             let made = generated(&shot, &edit, 33, |_, clip| {
-                let shown = clip.held.iter().zip(&clip.frames).map(|(held, own)| held.as_ref().unwrap_or(own));
+                let shown =
+                    clip.held.iter().zip(&clip.frames).map(|(held, own)| held.as_ref().unwrap_or(own));
                 shown.take(clip.kept).cloned().collect()
             });
             let expected = |number: i32| match keys.contains(&number) {
@@ -251,7 +254,9 @@ mod tests {
         let (shot, edit) = (shot(60), edit(&[1001, 1004]));
         let mut held = Vec::new();
         generated(&shot, &edit, 33, |pass, clip| {
-            held.push(clip.held.iter().map(|held| held.as_ref().map(|frame| frame.data[0])).collect::<Vec<_>>());
+            held.push(
+                clip.held.iter().map(|held| held.as_ref().map(|frame| frame.data[0])).collect::<Vec<_>>(),
+            );
             vec![Frame::filled(4, 4, &[0.5 + 0.1 * pass as f32; 3]); clip.kept]
         });
         let seen = |pass: usize| held[pass].iter().flatten().copied().collect::<Vec<_>>();

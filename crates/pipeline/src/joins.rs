@@ -85,7 +85,8 @@ mod tests {
             generation_mask: Frame::filled(4, 4, &[1.0]),
         };
         let (input_space, working_space) = (ColourSpace::Srgb, WorkingSpace::Srgb);
-        let info = ShotInfo { fit, frames: FrameRange::span(1001, 1000 + frames), input_space, working_space };
+        let info =
+            ShotInfo { fit, frames: FrameRange::span(1001, 1000 + frames), input_space, working_space };
         ShotPackage { info, frames: (1001..=1000 + frames).map(frame).collect() }
     }
 

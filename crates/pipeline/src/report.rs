@@ -237,7 +237,8 @@ mod tests {
     fn each_figure_looks_at_its_own_pixels() {
         let shot = shot();
         let painted = Frame::filled(32, 16, &[0.6, 0.35, 0.85]);
-        let edit = EditPackage { keys: FrameRange::of([1]), frames: vec![painted.clone()], references: Vec::new() };
+        let edit =
+            EditPackage { keys: FrameRange::of([1]), frames: vec![painted.clone()], references: Vec::new() };
         // Off by 0.1 inside the comp mask, by 0.01 outside the generation mask, anything between.
         let generated = Frame::from_fn(32, 16, 3, |x, y, p| {
             let error = if (8..16).contains(&x) {
@@ -268,7 +269,11 @@ mod tests {
     fn the_report_is_written_whole() {
         let dir = tempfile::tempdir().unwrap();
         let (shot, generated) = (shot(), vec![Frame::filled(32, 16, &[0.5; 3]); 5]);
-        let edit = EditPackage { keys: FrameRange::of([1]), frames: vec![generated[0].clone()], references: Vec::new() };
+        let edit = EditPackage {
+            keys: FrameRange::of([1]),
+            frames: vec![generated[0].clone()],
+            references: Vec::new(),
+        };
         let qc = measure(&shot, &edit, &generated).unwrap();
         write(dir.path(), &shot, &edit, &generated, &qc, &[0.5, 0.4]).unwrap();
         let read: Qc = serde_json::from_slice(&fs::read(dir.path().join("qc.json")).unwrap()).unwrap();

@@ -53,14 +53,7 @@ pub(crate) fn run(
         }
         if failed.is_some() || (stop && !last) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let outcome = train(
-        &base.transformer,
-        adapter,
-        recipe,
-        state,
-        |step| Ok(sample(step)),
-        on_step,
-    )?;
+    let outcome = train(&base.transformer, adapter, recipe, state, |step| Ok(sample(step)), on_step)?;
     failed.map_or(Ok(outcome), Err)
 }
 

@@ -101,7 +101,7 @@ pub fn training(frames: usize, length: usize, reversed: bool) -> Vec<Window> {
 /// model that takes `most` frames at once; in order, since later ones begin with what earlier ones made.
 ///
 /// What comes before the first key is made backwards from it, from there the shot is made forwards. Keys within a pass
-/// are anchored there: beginning anew at each loses more than it gives (`cargo xtask compare` has the figures), since
+/// are anchored there: beginning anew at each loses more than it gives (docs/windows.md has the figures), since
 /// an adapter knows the windows it was trained on. What is too long for one pass is made anew from a key where one is
 /// in reach, which then also ends the pass before it; elsewhere passes overlap.
 pub fn generation(frames: usize, keys: &[usize], most: usize) -> Vec<Pass> {
@@ -224,8 +224,16 @@ mod tests {
         assert_eq!(windows(&generation(17, &[8], 33)), [(8, 0, 0), (8, 16, 0)]);
         assert_eq!(windows(&generation(17, &[16], 33)), [(16, 0, 0)]);
         assert_eq!(windows(&generation(17, &[0, 8, 16], 33)), [(0, 16, 0)], "one pass: anchored");
-        assert_eq!(windows(&generation(40, &[0, 8, 30], 33)), [(0, 30, 0), (30, 39, 0)], "the farthest in reach");
-        assert_eq!(windows(&generation(40, &[0, 4, 35], 33)), [(0, 24, 0), (15, 39, 10)], "none in reach that leaves enough");
+        assert_eq!(
+            windows(&generation(40, &[0, 8, 30], 33)),
+            [(0, 30, 0), (30, 39, 0)],
+            "the farthest in reach"
+        );
+        assert_eq!(
+            windows(&generation(40, &[0, 4, 35], 33)),
+            [(0, 24, 0), (15, 39, 10)],
+            "none in reach that leaves enough"
+        );
         assert_eq!(windows(&generation(70, &[0, 39], 33)), [(0, 24, 0), (15, 39, 10), (39, 69, 0)]);
         assert_eq!(windows(&generation(1, &[0], 33)), [(0, 0, 0)]);
         assert_eq!(

@@ -90,7 +90,7 @@ impl Recipe {
         look_variants: 16,
         train_window: 0,
         reversed: false,
-        // Learnt by a network of its size, one example costs more of the shot than it gives (`cargo xtask compare`).
+        // Learnt by a network of its size, one example costs more of the shot than it gives (docs/windows.md).
         stage2_epochs: 0,
         stage2_rate: 0.1,
     };

@@ -79,7 +79,11 @@ fn viewers_see_the_comp_mask_as_alpha() {
 fn an_edit_reads_back_with_the_same_id() {
     let dir = tempfile::tempdir().unwrap();
     let keys = FrameRange::parse("1001,1042").unwrap();
-    let edit = EditPackage { keys, frames: vec![picture([64, 64], 0.2), picture([64, 64], 0.9)], references: Vec::new() };
+    let edit = EditPackage {
+        keys,
+        frames: vec![picture([64, 64], 0.2), picture([64, 64], 0.9)],
+        references: Vec::new(),
+    };
     edit.write(dir.path()).unwrap();
     let read = EditPackage::read(dir.path()).unwrap();
     assert_eq!((read.id(), &read.keys), (edit.id(), &edit.keys));
@@ -94,7 +98,12 @@ fn a_result_gives_its_picture_at_the_size_of_the_crop() {
     let (dir, shot) = (tempfile::tempdir().unwrap(), shot());
     let base = BaseRef { name: "nano".into(), fingerprint: "f".into(), model_dir: None };
     let recipe = Recipe::default();
-    let edit = EditPackage { keys: FrameRange::span(1001, 1001), frames: vec![picture([8, 8], 0.0)], references: Vec::new() }.id();
+    let edit = EditPackage {
+        keys: FrameRange::span(1001, 1001),
+        frames: vec![picture([8, 8], 0.0)],
+        references: Vec::new(),
+    }
+    .id();
     let info = ResultInfo {
         adapter: AdapterId::new(&shot.id(), &base.fingerprint, &recipe),
         shot: shot.id(),

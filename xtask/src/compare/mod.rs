@@ -104,7 +104,8 @@ pub fn run(options: &Options) -> Result<()> {
         let shot = DemoShot::render(&folder.join("shot"), options.frames, motion, &[FIRST, middle])?;
         let bench = Bench { engine: &engine, folder: &folder, shot: &shot, middle, options };
         for variant in &VARIANTS {
-            let outcome = bench.play(variant).with_context(|| format!("{}: {}", motion.name, variant.name))?;
+            let outcome =
+                bench.play(variant).with_context(|| format!("{}: {}", motion.name, variant.name))?;
             println!("{}: {}: {}", motion.name, variant.name, outcome.figures);
             rows.push((motion.name, variant.name, outcome));
         }
@@ -136,8 +137,7 @@ impl Bench<'_> {
     /// Runs the variant; stage 1 is shared by all that have the same, through the cache.
     fn play(&self, variant: &Variant) -> Result<Outcome> {
         let output = self.folder.join(variant.folder).join("result.%04d.exr").display().to_string();
-        let keys =
-            if variant.later_key { format!("{FIRST},{}", self.middle) } else { FIRST.to_string() };
+        let keys = if variant.later_key { format!("{FIRST},{}", self.middle) } else { FIRST.to_string() };
         let mut command = Command::new(self.engine);
         command
             .args(["edit", "--json", "--model", "nano", "--model-dir"])

@@ -227,7 +227,10 @@ mod tests {
             for y in 0..SIZE[1] {
                 for x in 0..SIZE[0] {
                     let differs = instant.source.pixel(x, y) != instant.truth.pixel(x, y);
-                    assert!(!differs || instant.mask.pixel(x, y)[0] > 0.0, "({x}, {y}) changed outside the mask");
+                    assert!(
+                        !differs || instant.mask.pixel(x, y)[0] > 0.0,
+                        "({x}, {y}) changed outside the mask"
+                    );
                     changed += usize::from(differs);
                 }
             }

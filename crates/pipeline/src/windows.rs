@@ -101,7 +101,7 @@ pub fn training(frames: usize, length: usize, reversed: bool) -> Vec<Window> {
 /// model that takes `most` frames at once; in order, since later ones begin with what earlier ones made.
 ///
 /// What comes before the first key is made backwards from it, from there the shot is made forwards. Keys within a pass
-/// are anchored there: beginning anew at each loses more than it gives (`cargo xtask compare` has the figures), since
+/// are anchored there: beginning anew at each loses more than it gives (docs/windows.md has the figures), since
 /// an adapter knows the windows it was trained on. What is too long for one pass is made anew from a key where one is
 /// in reach, which then also ends the pass before it; elsewhere passes overlap.
 pub fn generation(frames: usize, keys: &[usize], most: usize) -> Vec<Pass> {

@@ -109,7 +109,7 @@ fn two_keys_are_learnt_in_a_second_stage_that_only_the_later_one_renews() {
     assert_eq!(repainted.summary()["adapterId"], summary["adapterId"]);
     assert_ne!(repainted.summary()["resultId"], summary["resultId"]);
 
-    place.write("edited", 1009, &plate(8 % 12, [0.2, 0.9, 0.1]));
+    place.write("edited", 1009, &plate(8, [0.2, 0.9, 0.1]));
     let later = place.edit(&words);
     assert_eq!(later.train_steps().len(), 20, "a later one renews stage 2 alone");
     assert_ne!(later.summary()["adapterId"], summary["adapterId"]);

@@ -170,7 +170,7 @@ fn the_embedded_model_and_the_fixtures_are_known() {
     assert!(found.is_complete(), "{:?}", found.missing);
     // Of other sizes than the published one: its configuration lies beside it.
     let vae = one(&nano.join("vae/diffusion_pytorch_model.safetensors"));
-    assert_eq!((vae.network, vae.missing), (Network::Vae21, Vec::<String>::new()));
+    assert_eq!((vae.network, vae.missing), (Network::VaeOther, Vec::<String>::new()));
     let fixture = one(&root.join("tests/fixtures/samplers.safetensors"));
     assert_eq!(fixture.network, Network::Unknown);
 }

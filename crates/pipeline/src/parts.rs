@@ -153,7 +153,7 @@ fn by_headers(folder: &Path) -> Result<Parts, JobError> {
     Ok(Parts {
         transformer: high.or_else(|| transformers.first().cloned()).ok_or_else(|| lacks("transformer"))?,
         low_noise,
-        vae: first(&|network| matches!(network, Network::Vae21 | Network::Vae22))
+        vae: first(&|network| matches!(network, Network::Vae21 | Network::Vae22 | Network::VaeOther))
             .ok_or_else(|| lacks("video autoencoder"))?,
         text: text.zip(tokenizer).map(Into::into),
         image: first(&|network| network == Network::Clip),

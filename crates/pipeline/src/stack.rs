@@ -21,6 +21,8 @@ struct Stacked {
     /// The expert it is for; all of them without one.
     expert: Option<Expert>,
     path: PathBuf,
+    /// Name of the base that it was trained on, where that is known.
+    base: Option<String>,
 }
 
 impl Stack {
@@ -38,7 +40,7 @@ impl Stack {
             }
             let adapter = Adapter::load(path).map_err(|error| refused(error.to_string()))?;
             let expert = if has_experts { expert_of(lora) } else { None };
-            Ok(Stacked { adapter, strength: lora.strength, expert, path: path.clone() })
+            Ok(Stacked { adapter, strength: lora.strength, expert, path: path.clone(), base: None })
         };
         // Read all the same, so that a broken one is told of at any strength.
         let stacked = loras.iter().map(read).collect::<Result<Vec<_>, _>>()?;
@@ -51,7 +53,8 @@ impl Stack {
     /// When the file cannot be read, or says that it was trained on another base.
     pub fn add_own(&mut self, path: &Path, expert: Option<Expert>, base: &BaseRef) -> Result<(), JobError> {
         check_base(path, base)?;
-        let own = Stacked { adapter: Adapter::load(path)?, strength: 1.0, expert, path: path.to_path_buf() };
+        let (adapter, path, base) = (Adapter::load(path)?, path.to_path_buf(), Some(base.name.clone()));
+        let own = Stacked { adapter, strength: 1.0, expert, path, base };
         self.0.insert(0, own);
         Ok(())
     }
@@ -69,7 +72,8 @@ impl Stack {
         for stacked in self.0.iter().filter(|stacked| stacked.is_for(expert)) {
             let named = |error| {
                 let error = JobError::from(error);
-                JobError::new(error.kind, format!("{}: {error}", stacked.path.display()))
+                let base = stacked.base.as_ref().map(|base| format!(" (base '{base}')")).unwrap_or_default();
+                JobError::new(error.kind, format!("{}: {error}{base}", stacked.path.display()))
             };
             let adapter = stacked.adapter.to_device(&device).map_err(named)?;
             adapter.attach(transformer, stacked.strength).map_err(named)?;

@@ -27,7 +27,7 @@ pub(super) fn missing(
             let with_image = takes_image(&weights.renamed(official_transformer_name));
             lacking(transformer(variant, with_image), names().map(official_transformer_name))
         }
-        Network::Vae21 | Network::Vae22 => {
+        Network::Vae21 | Network::Vae22 | Network::VaeOther => {
             let config = vae_config(network, path);
             lacking(vae(&config), names().map(|name| official_vae_name(name, &config)))
         }

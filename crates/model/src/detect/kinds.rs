@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use crate::config::VaeConfig;
 use crate::names::official_transformer_name;
 use crate::weights::Weights;
 
@@ -15,6 +16,8 @@ pub enum Network {
     Vae21,
     /// The video autoencoder of Wan 2.2 TI2V 5B.
     Vae22,
+    /// A video autoencoder of Wan 2.1's layout and other sizes, such as the embedded model's.
+    VaeOther,
     /// The text encoder umT5 XXL.
     Umt5,
     /// The image encoder CLIP ViT-H/14.
@@ -108,6 +111,7 @@ impl fmt::Display for Network {
             Self::Transformer(variant) => write!(f, "transformer, {variant}"),
             Self::Vae21 => f.write_str("video autoencoder, Wan 2.1"),
             Self::Vae22 => f.write_str("video autoencoder, Wan 2.2"),
+            Self::VaeOther => f.write_str("video autoencoder, Wan of other sizes"),
             Self::Umt5 => f.write_str("text encoder, umT5 XXL"),
             Self::Clip => f.write_str("image encoder, CLIP ViT-H/14"),
             Self::Lora(rank) => write!(f, "LoRA adapter of rank {rank}"),
@@ -160,12 +164,27 @@ pub(super) fn networks_in(weights: &Weights, path: &Path) -> Vec<Network> {
     let found = [
         transformer(weights, path).map(Network::Transformer),
         vae_22.then_some(Network::Vae22),
-        (!vae_22 && vae).then_some(Network::Vae21),
+        (!vae_22 && vae).then(|| vae_21(weights)),
         text.then_some(Network::Umt5),
         image.then_some(Network::Clip),
     ];
     let found: Vec<Network> = found.into_iter().flatten().collect();
     if found.is_empty() { vec![Network::Unknown] } else { found }
+}
+
+/// Told by the width of the decoder's first stage.
+fn vae_21(weights: &Weights) -> Network {
+    let first =
+        ["decoder.conv1.weight", "decoder.conv_in.weight"].into_iter().find_map(|name| weights.shape(name));
+    let published = VaeConfig::default();
+    let width = published
+        .dim_mult
+        .last()
+        .map(|times| times * published.decoder_base_dim.unwrap_or(published.base_dim));
+    match (first, width) {
+        (Some([found, ..]), Some(width)) if *found != width => Network::VaeOther,
+        _ => Network::Vae21,
+    }
 }
 
 fn lora_rank(weights: &Weights) -> Option<usize> {
@@ -230,7 +249,7 @@ impl Network {
     pub(super) fn owns(self, name: &str) -> bool {
         let begins = |starts: &[&str]| starts.iter().any(|start| name.starts_with(start));
         match self {
-            Self::Vae21 | Self::Vae22 => begins(&VAE),
+            Self::Vae21 | Self::Vae22 | Self::VaeOther => begins(&VAE),
             Self::Umt5 => begins(&TEXT),
             Self::Clip => begins(&IMAGE),
             Self::Transformer(_) => !begins(&VAE) && !begins(&TEXT) && !begins(&IMAGE),

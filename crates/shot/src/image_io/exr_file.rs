@@ -7,7 +7,7 @@ use exr::error::Error;
 use exr::image::{AnyChannel, AnyChannels, Encoding, FlatSamples, Image, Layer};
 use exr::math::Vec2;
 use exr::meta::MetaData;
-use exr::meta::attribute::IntegerBounds;
+use exr::meta::attribute::{IntegerBounds, LineOrder};
 use exr::meta::header::LayerAttributes;
 use exr::prelude::{ReadChannels, ReadLayers, WritableImage, read as exr_reader};
 use half::f16;
@@ -102,7 +102,12 @@ fn write_channels(
     channels: Vec<AnyChannel<FlatSamples>>,
     window: &Window,
 ) -> Result<(), ImageError> {
-    let encoding = Encoding { compression: exr::compression::Compression::ZIP16, ..Encoding::FAST_LOSSLESS };
+    // Blocks in order, however many threads compress them: the same picture is the same file.
+    let encoding = Encoding {
+        compression: exr::compression::Compression::ZIP16,
+        line_order: LineOrder::Increasing,
+        ..Encoding::FAST_LOSSLESS
+    };
     let channels = AnyChannels::sort(channels.into_iter().collect());
     let mut layer = Layer::new(size, LayerAttributes::default(), encoding, channels);
     layer.attributes.layer_position = Vec2(window.data[0], window.data[1]);

@@ -9,6 +9,7 @@ mod bench;
 mod bindings;
 mod bundle;
 mod demo;
+mod eval;
 
 #[derive(Parser)]
 #[command(name = "xtask", about = "Development tasks of LoRA-Edit for OpenFX")]
@@ -29,6 +30,8 @@ enum Task {
         #[arg(long, default_value_t = 17)]
         frames: usize,
     },
+    /// Edit procedural shots with known truth and score the results beside what is done without a model
+    Eval(eval::Options),
     /// Measure our networks and kernels, alone or against PyTorch
     Bench(bench::Options),
     /// Build LoraEdit.ofx.bundle
@@ -53,6 +56,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Demo(options) => demo::run(&options),
         Task::Shot { folder, frames } => demo::shot(&folder, frames),
+        Task::Eval(options) => eval::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Bundle { profile, out } => {
             let bundle = bundle::bundle(&bundle::Built::build(&profile)?, &out)?;

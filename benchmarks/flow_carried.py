@@ -9,8 +9,9 @@ accumulated.f32 like source.f32: the painted frame as seen at every frame, to be
 
 The flow is OpenCV's DIS (Kroeger et al. 2016) at its best preset, made finer: full resolution, patches at every second
 pixel, more descent and variational iterations. The painted frame is sampled once, bicubic. A pixel counts as carried
-where flow forth and back agree (Sundaram et al. 2010) and where it lands inside the first frame's mask; every other pixel
-of the mask takes the colour of the nearest carried one of its frame.
+where flow forth and back agree (Sundaram et al. 2010) and where it lands inside the first frame's mask. Every other pixel
+first takes the displacement of the nearest carried one; if that leads off the object (paint that the first frame does
+not show), it takes the colour of the nearest pixel that has one.
 """
 
 import argparse
@@ -54,47 +55,50 @@ def within(position, shape):
     return (x >= 0) & (y >= 0) & (x <= shape[1] - 1) & (y <= shape[0] - 1)
 
 
-def filled(picture, valid):
-    """Every pixel that is not valid takes the nearest valid one's colour."""
+def from_nearest(values, valid):
+    """Every pixel that is not valid takes the values of the nearest valid one."""
     if valid.all() or not valid.any():
-        return picture
+        return values
     _, labels = cv2.distanceTransformWithLabels(
         (~valid).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE, labelType=cv2.DIST_LABEL_PIXEL)
-    colours = np.zeros((labels.max() + 1, 3), picture.dtype)
-    colours[labels[valid]] = picture[valid]
-    return colours[labels]
+    table = np.zeros((labels.max() + 1, values.shape[-1]), values.dtype)
+    table[labels[valid]] = values[valid]
+    return table[labels]
 
 
-def carried(painted, first_mask, mask, position, trusted):
+def carried(painted, first_mask, grid, position, trusted):
     """The painted frame sampled at `position`, holes filled."""
-    solid = sampled(first_mask, position) >= SOLID
-    picture = sampled(painted, position, cv2.INTER_CUBIC)
-    # Only the mask matters; a carried pixel beside it is as good a source for filling as one inside.
-    return filled(picture, trusted & solid & within(position, mask.shape))
+    def lands(position):
+        return (sampled(first_mask, position) >= SOLID) & within(position, first_mask.shape)
+
+    # Holes move as their nearest carried neighbour does; where that leads off the object, they take a colour instead.
+    valid = trusted & lands(position)
+    position = grid + from_nearest(position - grid, valid)
+    return from_nearest(sampled(painted, position, cv2.INTER_CUBIC), lands(position))
 
 
 def carry_direct(dis, source, painted, mask, grid):
     first = grey(source[0])
     yield painted
-    for frame, inside in zip(source[1:], mask[1:]):
+    for frame in source[1:]:
         now = grey(frame)
         forth, back = dis.calc(now, first, None), dis.calc(first, now, None)
-        yield carried(painted, mask[0], inside, grid + forth, agree(forth, back, grid))
+        yield carried(painted, mask[0], grid, grid + forth, agree(forth, back, grid))
 
 
 def carry_accumulated(dis, source, painted, mask, grid):
     position, trusted, before = grid, np.ones(grid.shape[:2], bool), grey(source[0])
     yield painted
-    for frame, inside in zip(source[1:], mask[1:]):
+    for frame in source[1:]:
         now = grey(frame)
         forth, back = dis.calc(now, before, None), dis.calc(before, now, None)
         step = grid + forth
         kept = sampled(trusted.astype(np.float32), step) > 0.5
-        trusted = kept & agree(forth, back, grid) & within(step, inside.shape)
+        trusted = kept & agree(forth, back, grid) & within(step, trusted.shape)
         # Displacements are sampled, not positions, so that the border does not pull.
         position = step + sampled(position - grid, step)
         before = now
-        yield carried(painted, mask[0], inside, position, trusted)
+        yield carried(painted, mask[0], grid, position, trusted)
 
 
 def main():

@@ -137,7 +137,7 @@ impl Material {
     }
 
     fn weave(&self, p: Vec3) -> Rgb {
-        let threads = 34.0;
+        let threads = 55.0;
         let at = [p[0] * threads, p[1] * threads];
         let index = at.map(|x| x.floor() as i32);
         let warp_on_top = (index[0] + index[1]).rem_euclid(2) == 0;

@@ -163,8 +163,8 @@ impl<'a> Bench<'a> {
             })
         });
         let vae = options.ceiling.then(|| {
-            // The whole workspace, for the features' sake (see `Built::build`).
-            let messages = cargo_build(&["--workspace", "--example", "forward"], &options.profile)?;
+            let selection = ["--package", "lora-edit-model", "--example", "forward"];
+            let messages = cargo_build(&selection, &options.profile)?;
             let weights = models.join(&options.model).join("vae");
             Ok::<_, anyhow::Error>(Vae { program: program(&messages, "forward")?, weights })
         });

@@ -142,10 +142,11 @@ impl Region {
 impl Paint {
     fn draw_cover(rng: &mut Rng, canvas: &Canvas<'_>, colours: [Rgb; 2]) -> Self {
         let size = canvas.half[0].min(canvas.half[1]);
-        match rng.next() % 3 {
+        // On a turning thing only what can be continued on its far side: what follows the plate's own pattern, or
+        // stripes that run round it.
+        match rng.next() % if canvas.turns { 2 } else { 3 } {
             0 => Self::Dye { colour: colours[0], ground: luma(canvas.ground.typical()) },
             1 => {
-                // On a turning thing stripes run round it, so that its far side can be told.
                 let angle = if canvas.turns { 0.0 } else { rng.range(0.0, std::f32::consts::PI) };
                 Self::Stripes { colours, angle, period: size * rng.range(0.35, 0.7) }
             }

@@ -107,7 +107,8 @@ mod tests {
                     assert!(same || *cover > 0.0, "{kind:?} {index}: pixel {i} changed outside the mask");
                     changed += usize::from(!same);
                 }
-                assert!(changed > 100, "{kind:?} {index}: {changed} pixels changed");
+                // A post may hide most of a small edit for a while.
+                assert!(changed > 40, "{kind:?} {index}: {changed} pixels changed");
                 assert!(
                     mask.data.iter().any(|&v| v == 0.0) && mask.data.iter().any(|&v| v == 1.0),
                     "{kind:?}"

@@ -10,6 +10,7 @@ mod bindings;
 mod bundle;
 mod compare;
 mod demo;
+mod eval;
 
 #[derive(Parser)]
 #[command(name = "xtask", about = "Development tasks of LoRA-Edit for OpenFX")]
@@ -32,6 +33,8 @@ enum Task {
     },
     /// Compare ways to train and generate on procedural shots of several motions
     Compare(compare::Options),
+    /// Edit procedural shots with known truth and score the results beside what is done without a model
+    Eval(eval::Options),
     /// Measure our networks and kernels, alone or against PyTorch
     Bench(bench::Options),
     /// Build LoraEdit.ofx.bundle
@@ -57,6 +60,7 @@ fn main() -> anyhow::Result<()> {
         Task::Demo(options) => demo::run(&options),
         Task::Shot { folder, frames } => demo::shot(&folder, frames),
         Task::Compare(options) => compare::run(&options),
+        Task::Eval(options) => eval::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Bundle { profile, out } => {
             let bundle = bundle::bundle(&bundle::Built::build(&profile)?, &out)?;

@@ -1,6 +1,9 @@
 //! Figures about pictures: error, PSNR, SSIM, and what changed where nothing may change.
 
+mod edited;
+
 use crate::frame::{Frame, FrameError};
+pub use edited::{flicker, mean_difference, seam, ssim_within, warp_error, weighted_mse};
 
 /// A sum of squared errors over colour values, to be joined over frames before it becomes a figure.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -77,17 +80,33 @@ pub fn above_one(frame: &Frame) -> usize {
 /// pixel, with the published constants (Wang et al. 2004). 1 when equal.
 pub fn ssim(a: &Frame, b: &Frame) -> Result<f64, FrameError> {
     comparable(a, b, None)?;
+    Ok(ssim_mean(a, b, |_| 1.0).unwrap_or(0.0))
+}
+
+/// A square of pixels that similarity is computed over.
+#[derive(Clone, Copy)]
+struct SsimWindow {
+    x: usize,
+    y: usize,
+    side: usize,
+}
+
+/// The weighted mean over windows at every second pixel; none where all weights are 0.
+fn ssim_mean(a: &Frame, b: &Frame, weight: impl Fn(SsimWindow) -> f64) -> Option<f64> {
     let (a, b) = (luma(a), luma(b));
-    let window = 8.min(a.width).min(a.height);
-    let positions = |length: usize| (0..=length - window).step_by(2);
-    let (mut sum, mut count) = (0.0, 0usize);
+    let side = 8.min(a.width).min(a.height);
+    let positions = |length: usize| (0..=length - side).step_by(2);
+    let (mut sum, mut total) = (0.0, 0.0);
     for y in positions(a.height) {
         for x in positions(a.width) {
-            sum += window_ssim(&a, &b, x, y, window);
-            count += 1;
+            let weight = weight(SsimWindow { x, y, side });
+            if weight > 0.0 {
+                sum += weight * window_ssim(&a, &b, x, y, side);
+                total += weight;
+            }
         }
     }
-    Ok(sum / count.max(1) as f64)
+    (total > 0.0).then_some(sum / total)
 }
 
 fn window_ssim(a: &Frame, b: &Frame, x: usize, y: usize, window: usize) -> f64 {

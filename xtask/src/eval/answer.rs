@@ -1,0 +1,92 @@
+//! The answers that are compared, and the simple ones among them.
+
+use lora_edit_shot::composite::blend;
+use lora_edit_shot::{ColourSpace, Frame, colour};
+use serde::Serialize;
+
+use super::shot::Shot;
+
+/// Who made an edited shot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The plate as it is.
+    NoEdit,
+    /// The painted frame at every frame.
+    FirstHeld,
+    /// The painted frame carried by each frame's own flow to the first.
+    FlowDirect,
+    /// The painted frame carried by flow from frame to frame.
+    FlowAccumulated,
+    /// The product without the shot's adapter.
+    WithoutLora,
+    /// The product.
+    Ours,
+    /// The truth through the model's VAE and back: what no model on that VAE exceeds.
+    VaeAlone,
+    /// The truth itself: what is left of warp error.
+    Truth,
+}
+
+/// A shot's frames in scene-linear light, over the plate.
+pub type Clip = Vec<Frame>;
+
+/// Pictures laid over the plate by the soft mask, in linear light, as the product's composite does it.
+pub fn composited<'a>(shot: &Shot, pictures: impl IntoIterator<Item = &'a Frame>) -> Clip {
+    let over = |((picture, source), mask): ((&Frame, &Frame), &Frame)| {
+        let mut out = source.clone();
+        for (index, value) in out.data.iter_mut().enumerate() {
+            *value = blend(*value, picture.data[index], mask.data[index / 3]);
+        }
+        out
+    };
+    pictures.into_iter().zip(&shot.source).zip(&shot.mask).map(over).collect()
+}
+
+/// The answers that need no other program.
+pub fn simple(shot: &Shot) -> Vec<(Answer, Clip)> {
+    let held = composited(shot, std::iter::repeat_n(shot.painted(), shot.format.frames));
+    vec![
+        (Answer::NoEdit, shot.source.clone()),
+        (Answer::FirstHeld, held),
+        (Answer::Truth, shot.truth.clone()),
+    ]
+}
+
+/// As a screen shows it: sRGB code values in 0..1.
+pub fn display(frame: &Frame) -> Frame {
+    colour::to_display(frame, ColourSpace::Linear)
+}
+
+/// Display code values back to light.
+pub fn light(mut frame: Frame) -> Frame {
+    frame.data.iter_mut().for_each(|value| *value = colour::to_linear(ColourSpace::Srgb, *value));
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::scene::Kind;
+    use crate::eval::seeds::Split;
+    use crate::eval::shot::Format;
+
+    #[test]
+    fn the_truth_laid_over_the_plate_is_the_truth_at_full_coverage_and_the_plate_at_none() {
+        let shot = Shot::render(Kind::Ball, Split::Train, 0, Format { size: [96, 56], frames: 2 });
+        let over = composited(&shot, &shot.truth);
+        for (i, cover) in shot.mask[1].data.iter().enumerate() {
+            let wanted = if *cover == 0.0 { &shot.source[1] } else { &shot.truth[1] };
+            let exact = *cover == 0.0 || *cover == 1.0;
+            assert!(!exact || over[1].data[3 * i] == wanted.data[3 * i], "pixel {i}");
+        }
+    }
+
+    #[test]
+    fn the_first_frame_held_is_exact_at_the_first_frame_inside() {
+        let shot = Shot::render(Kind::Plane, Split::Train, 0, Format { size: [96, 56], frames: 2 });
+        let (_, held) = &simple(&shot)[1];
+        let full = shot.mask[0].data.iter().position(|cover| *cover == 1.0).unwrap();
+        assert_eq!(held[0].pixel(full % 96, full / 96), shot.truth[0].pixel(full % 96, full / 96));
+    }
+}

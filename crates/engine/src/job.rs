@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use lora_edit_model::DeviceWish;
-use lora_edit_pipeline::{JobError, Outcome, run_job};
+use lora_edit_pipeline::{JobError, Outcome, Resources, run_job};
 use lora_edit_shot::JobId;
 use lora_edit_shot::job::{self, Event, EventLog, FailureKind, Job, JobState, JobStatus};
 
@@ -16,7 +15,7 @@ use crate::stop::StopRequests;
 pub fn perform(
     root: &Path,
     job: &Job,
-    device: DeviceWish,
+    resources: &Resources,
     stop: StopRequests,
     sink: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, JobError> {
@@ -31,7 +30,7 @@ pub fn perform(
         }
     };
     let began = std::time::Instant::now();
-    let outcome = run_job(root, job, device, &mut tell, &|| stop.requested());
+    let outcome = run_job(root, job, resources, &mut tell, &|| stop.requested());
     tell(last_word(&outcome, began.elapsed().as_secs_f64()));
     // The request is met, or came too late: it must not stop the next run.
     if let Err(error) = job::clear_stop(root, &id) {

@@ -54,6 +54,9 @@ fn run(command: &Command) -> Result<Ending, JobError> {
         Command::Work(args) => work::work(args),
         Command::Status(args) => status::status(args),
         Command::Models(ModelsCommand::List { model_dir }) => models::list(model_dir.as_deref()),
+        Command::Models(ModelsCommand::Plan { name, model_dir, frames, size, machine }) => {
+            models::plan(name, model_dir.as_deref(), *frames, *size, &machine.resources()?)
+        }
         Command::Models(ModelsCommand::Locate { name, model_dir, json }) => {
             models::locate(name, model_dir.as_deref(), *json)
         }

@@ -65,6 +65,7 @@ fn show(bar: &ProgressBar, event: &Event) {
             bar.set_style(style(BAR));
         }
         Event::Done { .. } | Event::Failed { .. } | Event::Stopped { .. } => bar.finish_and_clear(),
+        Event::Plan { table, .. } => bar.suspend(|| eprintln!("{table}")),
         Event::Started { .. } | Event::Preview { .. } => {}
     }
 }
@@ -92,6 +93,7 @@ pub fn duration(seconds: f32) -> String {
 fn line(event: &Event) {
     match event {
         Event::Stage { name } => eprintln!("{name}"),
+        Event::Plan { table, .. } => eprintln!("{table}"),
         Event::Step { stage, step, of, loss, seconds_left }
             if step == of || step % of.div_ceil(10).max(1) == 0 =>
         {

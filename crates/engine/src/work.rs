@@ -29,7 +29,7 @@ pub fn work(args: &WorkArgs) -> Result<Ending, JobError> {
     }
     let stop = StopRequests::listen()?;
     let mut reporter = Reporter::for_people();
-    match perform(&root, &job, args.device, stop, &mut |event| reporter.tell(event))? {
+    match perform(&root, &job, &args.machine.resources()?, stop, &mut |event| reporter.tell(event))? {
         Outcome::Done { .. } => Ok(Ending::Done),
         Outcome::Stopped { .. } => Ok(Ending::Stopped),
     }

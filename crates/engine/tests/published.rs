@@ -77,8 +77,8 @@ fn the_list_tells_experts_formats_and_what_is_missing() {
 fn an_edit_names_the_part_that_is_missing() {
     let place = place(Kind::WithImage);
     let edit = || place.edit(&["--model", FUN, "--model-dir", "comfy/models"]);
-    // All parts are there, but a tensor is not of its network's size: told when it is read.
-    edit().failed(6, &["diffusion_models/wan2.1_fun_inp_1.3B.safetensors"]);
+    // All parts are there, but a tensor is not of its network's size: told before anything is computed.
+    edit().failed(6, &["text_encoders/umt5_xxl.safetensors"]);
     fs::remove_file(tiny_wan::image_path(&place.path("comfy/models"), Layout::ComfyUi)).unwrap();
     let lacks = [FUN, "lacks image encoder", "models_clip_open-clip", "lora-edit models fetch"];
     edit().failed(6, &lacks);

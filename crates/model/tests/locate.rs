@@ -35,7 +35,7 @@ fn a_comfyui_tree_has_480p_and_720p_apart() {
     let path = |name: &str| root.path().join("models").join(name);
     i2v_14b(&path("diffusion_models/wan2.1_i2v_480p_14B_fp8_scaled.safetensors"));
     i2v_14b(&path("unet/wan2.1_i2v_720p_14B_fp8_scaled.safetensors"));
-    network(&path("vae/wan_2.1_vae.safetensors"), &[("decoder.conv1.weight", &[1])]);
+    network(&path("vae/wan_2.1_vae.safetensors"), &[("decoder.conv1.weight", &[384, 1])]);
     network(
         &path("clip_vision/clip_vision_h.safetensors"),
         &[("vision_model.embeddings.patch_embedding.weight", &[1])],

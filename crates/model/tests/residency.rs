@@ -265,5 +265,6 @@ fn weights_read_into_memory_are_not_held_as_pages_of_their_file_too() {
     let (most, model) =
         most_resident(&path, || WanTransformer::load(&Weights::open(&path).unwrap(), config).unwrap());
     assert_eq!(model.linears().len(), 10 * BLOCKS);
-    assert!(most < BLOCK_BYTES, "{most} bytes of a file of {} bytes", 2 * BLOCKS * BLOCK_BYTES);
+    // Less than one of its blocks, which take twice the bytes here.
+    assert!(most < 2 * BLOCK_BYTES, "{most} bytes of a file of {} bytes", 2 * BLOCKS * BLOCK_BYTES);
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
 use lora_edit_model::guidance::{Expert, Inputs, StepCaches};
-use lora_edit_model::{Placement, WanTransformer, WanVae, Weights};
+use lora_edit_model::residency::Memory;
+use lora_edit_model::{Placement, Tiling, WanTransformer, WanVae, Weights};
 use lora_edit_shot::Frame;
 use lora_edit_shot::job::FailureKind;
 
@@ -40,25 +41,30 @@ pub struct Load {
     pub transformer: Placement,
     /// The video autoencoder's.
     pub vae: Placement,
+    /// Where the transformer's blocks are, and whether training computes them again.
+    pub memory: Memory,
+    /// How the autoencoder cuts pictures; none takes them whole.
+    pub tiling: Option<Tiling>,
 }
 
 impl Load {
     /// All on `device`.
     pub fn on(device: &Device) -> Self {
-        Self { transformer: Placement::of_transformer(device), vae: Placement::of_vae(device) }
+        let (transformer, vae) = (Placement::of_transformer(device), Placement::of_vae(device));
+        Self { transformer, vae, memory: Memory::default(), tiling: None }
     }
 
     fn transformer(&self, parts: &Parts, expert: Option<Expert>) -> Result<WanTransformer, JobError> {
         let path = parts.transformer_of(expert);
         let weights = Weights::open(path)?;
         let config = transformer_config(path, &weights)?;
-        Ok(WanTransformer::load(&weights.placed(&self.transformer), config)?)
+        Ok(WanTransformer::load_with(&weights.placed(&self.transformer), config, &self.memory)?)
     }
 
     fn vae(&self, parts: &Parts) -> Result<WanVae, JobError> {
         let weights = Weights::open(&parts.vae)?;
         let config = vae_config(&parts.vae, &weights)?;
-        Ok(WanVae::load(&weights.placed(&self.vae), config)?)
+        Ok(WanVae::load(&weights.placed(&self.vae), config)?.with_tiling(self.tiling))
     }
 }
 

@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::time::Instant;
 
-use lora_edit_model::device::{self, DeviceWish};
+use candle_core::Device;
+use lora_edit_model::device;
 use lora_edit_model::guidance::Expert;
-use lora_edit_shot::job::{Event, FailureKind, Job, JobKind, Sampling};
+use lora_edit_model::plan::Machine;
+use lora_edit_shot::job::{Event, FailureKind, Job, JobKind, Recipe, Sampling};
+use lora_edit_shot::models;
 use lora_edit_shot::package::{EditPackage, ResultInfo, ShotPackage};
 use lora_edit_shot::{EditId, Frame, ResultId, ShotId, colour};
 use lora_edit_store::Store;
@@ -17,6 +20,7 @@ use crate::failure::JobError;
 use crate::generate::{Generated, Generation, generate};
 use crate::joins;
 use crate::learn::{Lesson, learn};
+use crate::memory::{self, Extent, Plans, Resources, limit};
 use crate::parts::{Parts, of_job};
 use crate::progress::Progress;
 use crate::report;
@@ -48,8 +52,8 @@ struct Wanted<'a> {
     result: &'a ResultId,
 }
 
-/// Does `job` on the store at `root` with the device that is wished for: trains the adapter unless it is there, generates the result unless it is
-/// there. Both appear in the store whole or not at all. `events` hears of every stage and step; `stop` is asked after
+/// Does `job` on the store at `root` with what the machine gives: trains the adapter unless it is there,
+/// generates the result unless it is there. Both appear in the store whole or not at all. `events` hears of every stage and step; `stop` is asked after
 /// each step.
 ///
 /// # Errors
@@ -57,7 +61,7 @@ struct Wanted<'a> {
 pub fn run_job(
     root: &Path,
     job: &Job,
-    device: DeviceWish,
+    resources: &Resources,
     events: &mut dyn FnMut(Event),
     stop: &dyn Fn() -> bool,
 ) -> Result<Outcome, JobError> {
@@ -68,9 +72,10 @@ pub fn run_job(
     }
     let lease = store.lease(&format!("adapters/{}", job.adapter))?;
     let stop = || stop() || lease.is_lost();
-    let outcome =
-        Run { store, job, device, wanted, began: Instant::now(), progress: Progress::new(events, &stop) }
-            .run();
+    let outcome = {
+        let (began, progress) = (Instant::now(), Progress::new(events, &stop));
+        Run { store, job, resources, wanted, began, progress, planned: None }.run()
+    };
     match outcome {
         Ok(Outcome::Stopped { .. }) if lease.is_lost() => Err(lease_lost(job)),
         outcome => outcome,
@@ -103,25 +108,33 @@ fn is_done(store: &Store, job: &Job, wanted: Option<&Wanted<'_>>) -> bool {
 struct Run<'a> {
     store: Store,
     job: &'a Job,
-    device: DeviceWish,
+    resources: &'a Resources,
     wanted: Option<Wanted<'a>>,
     began: Instant,
     progress: Progress<'a>,
+    /// Bytes that it was planned to hold.
+    planned: Option<u64>,
 }
 
 impl Run<'_> {
     fn run(mut self) -> Result<Outcome, JobError> {
         self.progress.stage("load");
-        let load = Load::on(&device::choose(self.device)?);
+        let device = device::choose(self.resources.device)?;
+        let mut load = Load::on(&device);
         let shot = read_shot(&self.store, &self.job.shot)?;
         let edit = self.wanted.as_ref().map(|wanted| read_edit(&self.store, wanted.edit)).transpose()?;
         let parts = of_job(self.job)?.parts;
         let loras = self.loras(&parts)?;
         let untrained = self.untrained(&parts);
-        let (learning, generating) = self.told(&parts, &shot, edit.as_ref(), &untrained)?;
+        let plans = self.plan(&parts, &shot, &device, !untrained.is_empty())?;
+        plans.apply(&mut load);
+        // As much of the shot as fits is learnt at once, where nobody said how much.
+        let recipe = Recipe { train_window: plans.train_window(), ..self.job.recipe.clone() };
+        let job = &Job { recipe, ..self.job.clone() };
+        let (learning, generating) = self.told(&parts, &shot, edit.as_ref(), &untrained, &job.recipe)?;
         let first = untrained.first().copied().unwrap_or(parts.experts()[0]);
         let mut base = Base::open(&parts, &load, first)?;
-        let lesson = Lesson { shot: &shot, edit: edit.as_ref(), job: self.job, store: &self.store };
+        let lesson = Lesson { shot: &shot, edit: edit.as_ref(), job, store: &self.store };
         for &expert in &untrained {
             base.turn_to(expert)?;
             base.tell(&learning)?;
@@ -139,6 +152,24 @@ impl Run<'_> {
             Some(step) => Ok(Outcome::Stopped { step }),
             None => Ok(Outcome::Done { trained, generated: true }),
         }
+    }
+
+    /// What this job will hold, told before it starts.
+    fn plan(
+        &mut self,
+        parts: &Parts,
+        shot: &ShotPackage,
+        device: &Device,
+        trains: bool,
+    ) -> Result<Plans, JobError> {
+        let (recipe, most) = (&self.job.recipe, models::defaults(&self.job.base.name).geometry.most_frames);
+        let extent = Extent::of(shot, most);
+        let generation = self.wanted.as_ref().map(|wanted| extent.generation(recipe.rank, wanted.sampling));
+        let (training, limit) = (trains.then(|| extent.training(recipe)), limit(self.resources, device)?);
+        let plans = Plans::of(parts, training, generation, Machine::of(device), limit)?;
+        self.progress.plan(plans.table(), plans.peak());
+        self.planned = plans.peak();
+        Ok(plans)
     }
 
     /// The experts that must be trained, the high-noise one last, since its file says that the adapter is there.
@@ -176,11 +207,11 @@ impl Run<'_> {
         shot: &ShotPackage,
         edit: Option<&EditPackage>,
         untrained: &[Option<Expert>],
+        recipe: &Recipe,
     ) -> Result<(Told, Told), JobError> {
         let takes_image = parts.transformer_config()?.takes_image();
         let encoders = Encoders::new(&self.store, parts);
         refuse_words(self.job, &encoders)?;
-        let recipe = &self.job.recipe;
         let mut teller = Teller { encoders, takes_image, shot, edit, progress: &mut self.progress };
         let learning = match untrained.is_empty() {
             true => Told::default(),
@@ -227,6 +258,7 @@ impl Run<'_> {
         (qc.joins, qc.colour_step_elsewhere) = joins::measure(shot, made);
         (qc.sample_seconds, qc.wall_seconds) = (made.seconds, self.began.elapsed().as_secs_f64());
         qc.seed = wanted.sampling.seed;
+        (qc.planned_bytes, qc.peak_bytes) = (self.planned, memory::peak_of_process());
         if let Some((summary, _)) = &adapter {
             qc.train_steps = Some(summary.steps);
             qc.train_seconds_per_step = Some(summary.seconds_per_step);

@@ -16,6 +16,7 @@ pub mod joins;
 pub mod learn;
 pub mod looks;
 mod losses;
+pub mod memory;
 mod pace;
 pub mod parts;
 pub mod pixels;
@@ -33,3 +34,4 @@ pub mod windows;
 
 pub use failure::JobError;
 pub use jobs::{Outcome, run_job};
+pub use memory::Resources;

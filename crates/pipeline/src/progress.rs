@@ -50,6 +50,11 @@ impl<'a> Progress<'a> {
         self.step(done, all, None, left)
     }
 
+    /// Tells what the job will hold.
+    pub fn plan(&mut self, table: String, peak: Option<u64>) {
+        (self.events)(Event::Plan { table, peak_bytes: peak });
+    }
+
     /// Tells of a picture to look at, relative to the store's root.
     pub fn preview(&mut self, path: std::path::PathBuf) {
         (self.events)(Event::Preview { path });

@@ -56,6 +56,12 @@ pub struct Qc {
     pub peak_memory_bytes: Option<u64>,
     /// Seed of the starting noise.
     pub seed: u64,
+    /// Bytes that the job was planned to hold at most, and that its process has held.
+    #[serde(default)]
+    pub planned_bytes: Option<u64>,
+    /// See `plannedBytes`.
+    #[serde(default)]
+    pub peak_bytes: Option<u64>,
 }
 
 /// Measures the generated working frames, one per frame of the shot. Times, memory and training are left to the caller.
@@ -83,6 +89,8 @@ pub fn measure(shot: &ShotPackage, edit: &EditPackage, generated: &[Frame]) -> R
         wall_seconds: 0.0,
         peak_memory_bytes: peak_memory(),
         seed: 0,
+        planned_bytes: None,
+        peak_bytes: None,
     })
 }
 

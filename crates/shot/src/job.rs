@@ -107,11 +107,11 @@ impl Recipe {
     /// Rounds of stage 2 as published.
     pub const STAGE2_EPOCHS: usize = 10;
 
-    /// The same recipe for a shot of `frames`, painted at `keys`, with a model that takes `most_frames` at once: a shot
-    /// that is too long is learnt in windows, one whose first frame is not painted backwards too.
+    /// The same recipe for a shot of `frames`, painted at `keys`, with a model that takes `most_frames` at once: a
+    /// window that holds all of the shot is none, and one whose first frame is not painted is learnt backwards too.
     pub fn for_shot(self, frames: &FrameRange, keys: &FrameRange, most_frames: usize) -> Self {
-        let most = if self.train_window == 0 { most_frames } else { self.train_window.min(most_frames) };
-        let train_window = if frames.len() > most { most } else { 0 };
+        let window = self.train_window.min(most_frames);
+        let train_window = if frames.len() > window { window } else { 0 };
         let reversed = keys.first().is_some_and(|key| frames.first().is_some_and(|first| key > first));
         Self { train_window, reversed: self.reversed || reversed, ..self }
     }

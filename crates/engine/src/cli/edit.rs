@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
-use lora_edit_model::DeviceWish;
 
-use super::CacheArgs;
+use super::{CacheArgs, MachineArgs};
 
 pub(super) const EDIT_EXAMPLES: &str = "Examples:
   A shot of 25 frames, its roto mask, and frame 1001 painted over:
@@ -136,9 +135,9 @@ pub struct ModelArgs {
     /// Training steps from one checkpoint to the next [default: by time, about every 30 s].
     #[arg(long, value_name = "N", value_parser = at_least_one(), help_heading = "Model")]
     pub checkpoint_every: Option<usize>,
-    /// What to compute on: auto, cpu, cuda, cuda:N or metal; auto is an NVIDIA GPU if there is one, else the CPU.
-    #[arg(long, default_value_t = DeviceWish::Auto, value_name = "DEVICE", help_heading = "Model")]
-    pub device: DeviceWish,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub machine: MachineArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub generation: GenerationArgs,
@@ -204,7 +203,7 @@ pub enum SamplerName {
     Dpmpp,
 }
 
-fn at_least_one() -> RangedU64ValueParser<usize> {
+pub(super) fn at_least_one() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..)
 }
 

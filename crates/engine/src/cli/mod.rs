@@ -8,6 +8,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use edit::EDIT_EXAMPLES;
 use lora_edit_model::DeviceWish;
+use lora_edit_model::plan::parse_bytes;
+use lora_edit_pipeline::{JobError, Resources};
+use lora_edit_shot::job::FailureKind;
 
 pub use edit::{EditArgs, SamplerName, Space};
 pub use models::ModelsCommand;
@@ -32,6 +35,7 @@ const EXIT_CODES: &str = "Exit codes:
 Environment:
   LORA_EDIT_CACHE   the cache folder, where --cache is not given
   LORA_EDIT_MODELS  a folder of base models, where --model-dir is not given
+  LORA_EDIT_MEMORY_LIMIT  memory to hold at most, where --memory-limit is not given
   HF_ENDPOINT, HF_TOKEN, HF_HOME  the Hugging Face hub, its token, its cache
   RUST_LOG          what to log on stderr, for example lora_edit=debug";
 
@@ -77,9 +81,9 @@ pub struct WorkArgs {
     /// The job's folder, or its id in the cache.
     #[arg(value_name = "JOB_DIR_OR_ID")]
     pub job: String,
-    /// What to compute on: auto, cpu, cuda, cuda:N or metal; auto is an NVIDIA GPU if there is one, else the CPU.
-    #[arg(long, default_value_t = DeviceWish::Auto, value_name = "DEVICE")]
-    pub device: DeviceWish,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub machine: MachineArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub cache: CacheArgs,
@@ -131,6 +135,36 @@ Of a file made elsewhere, what its header tells. Exit codes: 0 done, 4 no such a
         cache: CacheArgs,
     },
 }
+
+/// What the machine gives.
+#[derive(Debug, Clone, Args)]
+pub struct MachineArgs {
+    /// What to compute on: auto, cpu, cuda, cuda:N or metal; auto is an NVIDIA GPU if there is one, else the CPU.
+    #[arg(long, default_value_t = DeviceWish::Auto, value_name = "DEVICE", help_heading = "Machine")]
+    pub device: DeviceWish,
+    /// Memory to hold at most, such as 12GiB, on the device that computes [default: LORA_EDIT_MEMORY_LIMIT, else what is
+    /// free]. Blocks are then read from their file while they are needed, the pictures cut into tiles, a training into
+    /// windows; what does not fit is refused before it starts.
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes, help_heading = "Machine")]
+    pub memory_limit: Option<u64>,
+}
+
+impl MachineArgs {
+    /// With what the environment says.
+    ///
+    /// # Errors
+    /// When the environment's limit is no amount of memory.
+    pub fn resources(&self) -> Result<Resources, JobError> {
+        let variable = std::env::var(MEMORY_LIMIT).ok().filter(|value| !value.trim().is_empty());
+        let from_environment = variable
+            .map(|value| parse_bytes(&value))
+            .transpose()
+            .map_err(|reason| JobError::new(FailureKind::Usage, format!("{MEMORY_LIMIT}: {reason}")))?;
+        Ok(Resources { device: self.device, memory_limit: self.memory_limit.or(from_environment) })
+    }
+}
+
+const MEMORY_LIMIT: &str = "LORA_EDIT_MEMORY_LIMIT";
 
 /// Where the cache lies.
 #[derive(Debug, Clone, Args)]

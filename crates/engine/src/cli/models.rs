@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::MachineArgs;
+use super::edit::at_least_one;
+
 /// `lora-edit models`
 #[derive(Debug, Subcommand)]
 pub enum ModelsCommand {
@@ -33,6 +36,28 @@ Exit codes: 0 complete, 6 missing or incomplete.")]
         /// One JSON object instead of lines.
         #[arg(long)]
         json: bool,
+    },
+    /// What a job would hold in memory, stage by stage, and how it would be done: from headers alone.
+    #[command(after_help = "Examples:
+  lora-edit models plan wan2.1-i2v-14b-480p --memory-limit 12GiB
+  lora-edit models plan wan2.1-fun-1.3b-inp --frames 49 --size 832x480 --memory-limit 8GiB
+
+Exit codes: 0 it fits, 5 it does not: says what would, 6 model files.")]
+    Plan {
+        /// The model's name; see `lora-edit models list`.
+        name: String,
+        /// The folder in which base models lie.
+        #[arg(long, value_name = "DIR")]
+        model_dir: Option<PathBuf>,
+        /// Frames of the shot.
+        #[arg(long, value_name = "N", default_value_t = 49, value_parser = at_least_one())]
+        frames: usize,
+        /// Size of the working pictures [default: the model's, 16:9].
+        #[arg(long, value_name = "WxH", value_parser = size)]
+        size: Option<[usize; 2]>,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        machine: MachineArgs,
     },
     /// Say what a weights file is, or all of them in a folder, and whether it is whole.
     #[command(after_help = "Examples:
@@ -67,4 +92,13 @@ SHA-256 sums are those the hub tells; a file that differs is deleted. HF_ENDPOIN
         #[arg(long)]
         all: bool,
     },
+}
+
+/// `832x480`: columns and rows.
+fn size(text: &str) -> Result<[usize; 2], String> {
+    let sides = text.split_once('x').map(|(width, height)| [width.parse(), height.parse()]);
+    match sides {
+        Some([Ok(width), Ok(height)]) if width > 0 && height > 0 => Ok([width, height]),
+        _ => Err("WIDTHxHEIGHT, such as 832x480".into()),
+    }
 }

@@ -6,9 +6,11 @@ mod fetch;
 mod hub;
 mod list;
 mod locate;
+mod plan;
 mod words;
 
 pub use check::check;
 pub use fetch::fetch;
 pub use list::list;
 pub use locate::locate;
+pub use plan::plan;

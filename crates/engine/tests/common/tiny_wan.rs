@@ -79,7 +79,7 @@ pub fn write_headers(folder: &Path, kind: Kind) {
         tensors.insert("patch_embedding.weight".into(), (patches.to_vec(), zeros));
         save(&folder.join(format!("diffusion_models/{name}.safetensors")), tensors, &[]);
     }
-    write_vae(folder, Layout::ComfyUi);
+    save(&folder.join("vae/wan_2.1_vae.safetensors"), vae_headers(), &[]);
     let words = fs::read(tokenizer()).unwrap();
     let path = folder.join("text_encoders/umt5_xxl.safetensors");
     save(&path, headers(text(), 24, "blocks."), &[("spiece_model", &words)]);
@@ -88,12 +88,22 @@ pub fn write_headers(folder: &Path, kind: Kind) {
     }
 }
 
+/// Every tensor of the published autoencoder, as small as may be: it is known by the width of its decoder.
+fn vae_headers() -> Tensors {
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/fixtures/published.json");
+    let table: serde_json::Value = serde_json::from_slice(&fs::read(table).unwrap()).unwrap();
+    let names = table["vae_21"]["plain"].as_object().unwrap().keys();
+    let shape = |name: &str| if name == "decoder.conv_in.weight" { vec![384] } else { vec![1] };
+    let tensor = |name: &String| (name.clone(), (shape(name), vec![0; 4 * shape(name)[0]]));
+    names.map(tensor).collect()
+}
+
 /// The first number of each tensor, and the first block's as often as there are blocks.
 fn headers(weights: Weights, layers: usize, blocks: &str) -> Tensors {
     let first = format!("{blocks}0.");
     let mut tensors = Tensors::new();
-    for (name, (_, data)) in weights.tensors {
-        let mut put = |name: String| tensors.insert(name, (vec![1], data[..4].to_vec()));
+    for (name, (shape, data)) in weights.tensors {
+        let mut put = |name: String| tensors.insert(name, (vec![1; shape.len()], data[..4].to_vec()));
         match name.strip_prefix(&first) {
             Some(rest) => (0..layers).for_each(|layer| drop(put(format!("{blocks}{layer}.{rest}")))),
             None if !name.starts_with(blocks) => drop(put(name)),

@@ -39,6 +39,14 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seconds_left: Option<f32>,
     },
+    /// What the job will hold, before it starts.
+    Plan {
+        /// Stage by stage, for people.
+        table: String,
+        /// The most at a time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        peak_bytes: Option<u64>,
+    },
     /// A picture to look at, relative to the store's root.
     Preview {
         /// Its path.

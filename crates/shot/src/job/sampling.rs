@@ -135,6 +135,7 @@ pub struct Sampling {
     #[serde(skip_serializing_if = "is_zero")]
     pub step_cache: f64,
     /// Frames the model makes at once, at most; longer shots are made in overlapping passes.
+    #[serde(skip_serializing_if = "is_nanos_window")]
     pub window: usize,
 }
 
@@ -180,6 +181,10 @@ impl Default for Sampling {
 
 fn is_exact(schedule: &ScheduleKind) -> bool {
     *schedule == ScheduleKind::Exact
+}
+
+fn is_nanos_window(frames: &usize) -> bool {
+    *frames == Sampling::NANO.window
 }
 
 fn is_zero(value: &f64) -> bool {

@@ -128,6 +128,7 @@ impl JobStatus {
                 let loss = loss.or(self.loss);
                 *self = Self { step, of, loss, seconds_left, ..self.at_stage(stage) };
             }
+            Event::Plan { .. } => {}
             Event::Preview { path } => self.preview = Some(path),
             Event::Done { seconds } => self.state = JobState::Done { seconds },
             Event::Failed { kind, message } => self.state = JobState::Failed { kind, message },

@@ -1,0 +1,176 @@
+//! The memory plan of a job: what it will hold, before a weight is read, and the mode that fits.
+
+use lora_edit_model::plan::{
+    ImageSizes, Machine, Networks, Plan, Residency, Task, TextSizes, TransformerSizes, VaeSizes, Work,
+    choose, free_memory,
+};
+use lora_edit_model::{ClipVisionConfig, DeviceWish, Umt5Config, Weights};
+use lora_edit_shot::job::{FailureKind, Recipe, Sampling};
+use lora_edit_shot::package::ShotPackage;
+use lora_edit_shot::range::padded_4n1;
+
+use crate::base::Load;
+use crate::failure::JobError;
+use crate::parts::{Parts, transformer_config, vae_config};
+
+/// What a machine gives to a job. No id depends on it: blocks that are streamed or computed again give the same bits.
+/// Only where the autoencoder must cut pictures into tiles does the result differ, by about 60 dB, and where the windows of
+/// a training are left to the plan the adapter; its summary says which they were.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Resources {
+    /// What to compute on.
+    pub device: DeviceWish,
+    /// Bytes that may be held at most; all that is free without.
+    pub memory_limit: Option<u64>,
+}
+
+/// What is to be planned, at one size.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    /// Frames of the shot.
+    pub frames: usize,
+    /// Rows and columns of its working pictures.
+    pub size: [usize; 2],
+    /// Frames that the model takes at once, at most.
+    pub most_frames: usize,
+}
+
+/// How a job will be done.
+#[derive(Debug, Clone, Default)]
+pub struct Plans {
+    /// Its training, where there is one.
+    pub train: Option<Plan>,
+    /// Its generation, where there is one.
+    pub generate: Option<Plan>,
+}
+
+impl Extent {
+    /// Of a shot, with a model that takes `most_frames` at once.
+    pub fn of(shot: &ShotPackage, most_frames: usize) -> Self {
+        let [width, height] = shot.info.fit.working_size.map(|side| side as usize);
+        Self { frames: shot.frames.len(), size: [height, width], most_frames }
+    }
+
+    /// Frames of one clip of at most `window` of them; 0 is as many as the model takes.
+    fn clip(&self, window: usize) -> usize {
+        let window = if window == 0 { self.most_frames } else { window.min(self.most_frames) };
+        padded_4n1(self.frames).min(padded_4n1(window))
+    }
+
+    /// Bytes that the program keeps as pictures meanwhile: plate and masks of the shot, the same of a clip, what is made.
+    fn held(&self, clip: usize) -> u64 {
+        let [height, width] = self.size;
+        let numbers = 5 * self.frames + 8 * clip + 3 * self.frames;
+        (4 * numbers * height * width) as u64
+    }
+
+    fn work(&self, task: Task, frames: usize) -> Work {
+        let [height, width] = self.size;
+        Work { task, frames, height, width, held: self.held(frames) }
+    }
+
+    /// The plan's input for a training; a window of 0 leaves it to the plan.
+    pub fn training(&self, recipe: &Recipe) -> Work {
+        let window = Some(self.clip(recipe.train_window)).filter(|_| recipe.train_window > 0);
+        self.work(Task::Train { rank: recipe.rank, window }, self.clip(recipe.train_window))
+    }
+
+    /// The plan's input for a generation with the shot's adapter.
+    pub fn generation(&self, rank: usize, sampling: &Sampling) -> Work {
+        let rank = if sampling.without_adapter { 0 } else { rank };
+        self.work(Task::Generate { guided: sampling.is_guided(), rank }, self.clip(sampling.window))
+    }
+}
+
+impl Plans {
+    /// The fastest way to do each of `works` with the model of `parts` within `limit`.
+    ///
+    /// # Errors
+    /// When a header cannot be read, or nothing fits; says what would.
+    pub fn of(
+        parts: &Parts,
+        train: Option<Work>,
+        generate: Option<Work>,
+        machine: Machine,
+        limit: Option<u64>,
+    ) -> Result<Self, JobError> {
+        let networks = networks(parts)?;
+        let plan = |work: Work| {
+            choose(&work, &networks, machine, limit)
+                .map_err(|refusal| JobError::new(FailureKind::Device, refusal))
+        };
+        Ok(Self { train: train.map(plan).transpose()?, generate: generate.map(plan).transpose()? })
+    }
+
+    /// The most that is held at a time.
+    pub fn peak(&self) -> Option<u64> {
+        self.all().map(Plan::peak).max()
+    }
+
+    /// Frames of a training window.
+    pub fn train_window(&self) -> usize {
+        self.train.as_ref().map_or(0, |plan| plan.mode.window)
+    }
+
+    /// Both, as people read them.
+    pub fn table(&self) -> String {
+        self.all().map(Plan::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Training and generation share one set of networks in memory: the thriftier of both ways.
+    pub(crate) fn apply(&self, load: &mut Load) {
+        for mode in self.all().map(|plan| plan.mode) {
+            if mode.memory.residency == Residency::Streamed {
+                load.memory.residency = Residency::Streamed;
+            }
+            load.memory.recompute |= mode.memory.recompute;
+            let smaller = mode.tiling.filter(|new| load.tiling.is_none_or(|old| new.tile < old.tile));
+            load.tiling = smaller.or(load.tiling);
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Plan> {
+        self.train.iter().chain(&self.generate)
+    }
+}
+
+/// The limit that holds: what was said, and never more than is free.
+///
+/// # Errors
+/// When a GPU does not answer.
+pub fn limit(resources: &Resources, device: &candle_core::Device) -> Result<Option<u64>, JobError> {
+    let free = free_memory(device)?;
+    Ok(resources.memory_limit.into_iter().chain(free).min())
+}
+
+/// A model's sizes from headers. Of two experts one is in memory at a time, and both are alike.
+fn networks(parts: &Parts) -> Result<Networks, JobError> {
+    let transformer = Weights::open(&parts.transformer)?;
+    let vae = Weights::open(&parts.vae)?;
+    let text = parts.text.as_ref().map(|[text, _]| -> Result<_, JobError> {
+        let weights = Weights::open(text)?;
+        let config = Umt5Config::detect(&weights)?;
+        Ok(TextSizes::of(&weights, config))
+    });
+    let image = parts.image.as_ref().map(|image| -> Result<_, JobError> {
+        let weights = Weights::open(image)?;
+        let config = ClipVisionConfig::detect(&weights)?;
+        Ok(ImageSizes::of(&weights, config))
+    });
+    Ok(Networks {
+        transformers: vec![TransformerSizes::of(
+            &transformer,
+            transformer_config(&parts.transformer, &transformer)?,
+        )],
+        vae: VaeSizes::of(&vae, vae_config(&parts.vae, &vae)?),
+        text: text.transpose()?,
+        image: image.transpose()?,
+    })
+}
+
+/// The most that this process has held so far, in bytes; nothing where the system does not tell.
+pub(crate) fn peak_of_process() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+}

@@ -1,6 +1,7 @@
 //! The memory plan beside what is really held: every stage of a work run once, at a size that this machine can do.
 //!
-//! `bench-worker --plan MODEL FRAMES ROWS COLUMNS [--train] [--tile SIDE] [--no-pictures]`, where MODEL is a folder in diffusers' layout.
+//! `bench-worker --plan MODEL FRAMES ROWS COLUMNS [--train] [--tile SIDE] [--stream] [--recompute] [--no-pictures]`,
+//! where MODEL is a folder in diffusers' layout.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -10,11 +11,11 @@ use candle_core::{DType, Device, Tensor};
 use lora_edit_adapt::{Adapter, Recipe, TrainInput, TrainState, train};
 use lora_edit_model::flow::NoiseStream;
 use lora_edit_model::plan::{
-    ImageSizes, Machine, Memory, Mode, Networks, Plan, Stage, Task, TextSizes, TransformerSizes, VaeSizes,
-    Work,
+    ImageSizes, Machine, Memory, Mode, Networks, Plan, Residency, Stage, Task, TextSizes, TransformerSizes,
+    VaeSizes, Work,
 };
 use lora_edit_model::{
-    ClipVision, ClipVisionConfig, Tiling, TransformerConfig, Umt5Config, Umt5Encoder, VaeConfig,
+    ClipVision, ClipVisionConfig, Placement, Tiling, TransformerConfig, Umt5Config, Umt5Encoder, VaeConfig,
     WanTransformer, WanVae, Weights,
 };
 
@@ -36,22 +37,26 @@ impl Asked {
     pub fn parse(arguments: &[&str]) -> Result<Self> {
         let [model, frames, height, width, options @ ..] = arguments else {
             bail!(
-                "usage: bench-worker --plan MODEL FRAMES ROWS COLUMNS [--train] [--tile SIDE] [--no-pictures]"
+                "usage: bench-worker --plan MODEL FRAMES ROWS COLUMNS [--train] [--tile SIDE] [--stream] \
+                 [--recompute] [--no-pictures]"
             )
         };
         let (mut task, mut tiling, mut pictures) = (Task::Generate { guided: false, rank: 0 }, None, true);
+        let mut memory = Memory::default();
         let mut options = options.iter();
         while let Some(&option) = options.next() {
             match option {
                 "--train" => task = Task::Train { rank: RANK, window: None },
                 "--tile" => tiling = Some(Tiling::square(options.next().context("--tile SIDE")?.parse()?)),
+                "--stream" => memory.residency = Residency::Streamed,
+                "--recompute" => memory.recompute = true,
                 "--no-pictures" => pictures = false,
                 other => bail!("no option {other}"),
             }
         }
         let (frames, height, width) = (frames.parse()?, height.parse()?, width.parse()?);
         let work = Work { task, frames, height, width, held: 0 };
-        let mode = Mode { memory: Memory::default(), tiling, window: frames };
+        let mode = Mode { memory, tiling, window: frames };
         Ok(Self { model: model.into(), work, mode, pictures })
     }
 
@@ -134,7 +139,11 @@ impl Bench<'_> {
     }
 
     fn load(&mut self) -> Result<()> {
-        let transformer = WanTransformer::open(&self.asked.folder("transformer"))?;
+        let transformer = WanTransformer::open_with(
+            &self.asked.folder("transformer"),
+            &Placement::default(),
+            &self.asked.mode.memory,
+        )?;
         let vae = WanVae::open(&self.asked.folder("vae"))?.with_tiling(self.asked.mode.tiling);
         self.networks = Some((transformer, vae));
         Ok(())

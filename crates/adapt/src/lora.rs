@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use lora_edit_model::WanTransformer;
 use lora_edit_model::guidance::Expert;
 
@@ -11,7 +11,7 @@ use crate::container;
 use crate::error::{AdaptError, Result};
 use crate::file::{Found, refuse_other_methods, sort};
 use crate::names::{self, parse};
-use crate::peft;
+use crate::peft::{self, Scales};
 
 /// What a file changes of one network, and is not trained further.
 ///
@@ -27,12 +27,12 @@ pub struct Lora {
 
 /// What is added to a tensor.
 #[derive(Debug)]
-pub(crate) struct Difference {
+struct Difference {
     /// Official path of the layer, such as `head.head`.
-    pub layer: String,
+    layer: String,
     /// The tensor's name within the layer.
-    pub tensor: &'static str,
-    pub values: Tensor,
+    tensor: &'static str,
+    values: Tensor,
 }
 
 impl Lora {
@@ -59,7 +59,7 @@ impl Lora {
             let (found, _) = sort(&tensors, |name| name.expert == expert);
             let mut lora = Self { expert: Some(expert), pairs: Vec::new(), differences: Vec::new() };
             for (layer, found) in found {
-                lora.take(layer, found, |layer, pair| pair.into_layer(path, layer, scales))?;
+                lora.take(path, layer, found, scales)?;
             }
             Ok(lora)
         };
@@ -70,24 +70,19 @@ impl Lora {
         Ok([high, low].into_iter().filter(|lora| !lora.is_empty()).collect())
     }
 
-    fn take(
-        &mut self,
-        layer: String,
-        mut found: Found,
-        into_pair: impl Fn(String, Found) -> Result<Layer>,
-    ) -> Result<()> {
+    fn take(&mut self, file: &Path, layer: String, mut found: Found, scales: Scales) -> Result<()> {
         let (bias, differences) = (found.bias.take(), std::mem::take(&mut found.differences));
-        let difference = |(tensor, values)| Difference { layer: layer.clone(), tensor, values };
-        self.differences.extend(differences.into_iter().map(difference));
         // LyCORIS writes an alpha to differences too, and does not use it.
-        if found.has_pair() || self.differences.last().is_none_or(|last| last.layer != layer) {
-            let pair = into_pair(layer.clone(), found)?;
+        if found.has_pair() || bias.is_some() || differences.is_empty() {
+            let pair = found.into_layer(file, layer.clone(), scales)?;
             if let Some(bias) = bias {
-                let values = (bias.to_dtype(candle_core::DType::F32)? * pair.scale())?;
-                self.differences.push(Difference { layer, tensor: "bias", values });
+                let values = (bias.to_dtype(DType::F32)? * pair.scale())?;
+                self.differences.push(Difference { layer: layer.clone(), tensor: "bias", values });
             }
             self.pairs.push(pair);
         }
+        let difference = |(tensor, values)| Difference { layer: layer.clone(), tensor, values };
+        self.differences.extend(differences.into_iter().map(difference));
         Ok(())
     }
 
@@ -118,7 +113,7 @@ impl Lora {
         }
         for Difference { layer, tensor, values } in &self.differences {
             if !is_left_out(layer) {
-                add(model, layer, tensor, &(values.to_dtype(candle_core::DType::F32)? * strength)?)?;
+                add(model, layer, tensor, &(values.to_dtype(DType::F32)? * strength)?)?;
             }
         }
         let paths = self.pairs.iter().map(|pair| &pair.path);
@@ -142,7 +137,7 @@ fn add(model: &mut WanTransformer, layer: &str, tensor: &str, change: &Tensor) -
     if change.dims() != expected {
         return Err(AdaptError::OtherSizes { layer: name, found: change.dims().to_vec(), expected });
     }
-    Ok(place.add(change)?)
+    Ok(place.add_change(change)?)
 }
 
 impl Layer {

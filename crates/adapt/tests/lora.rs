@@ -48,6 +48,8 @@ fn what_does_not_fit_is_named() {
 
     let error = of(&pair[..1]).unwrap_err();
     assert!(error.ends_with("foreign.safetensors: half of the pair of head.head is missing"), "{error}");
+    let error = of(&[("head.head.lora_B.bias", &[64]), ("head.head.diff", &[64, 24])]).unwrap_err();
+    assert!(error.ends_with("half of the pair of head.head is missing"), "{error}");
     let error = of(&[("lora_te1_text_model.diff", &[3])]).unwrap_err();
     assert!(error.contains("no low-rank pair nor difference of a layer in it (but lora_te1"), "{error}");
     let error = of(&[("blocks.0.norm3.set_weight", &[24])]).unwrap_err();

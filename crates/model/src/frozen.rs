@@ -37,7 +37,7 @@ impl<'a> Frozen<'a> {
     ///
     /// # Errors
     /// When the shapes differ.
-    pub fn add(self, change: &Tensor) -> Result<()> {
+    pub fn add_change(self, change: &Tensor) -> Result<()> {
         match self {
             Self::Weight(weight) => *weight = sum(&weight.dense()?, change)?.into(),
             Self::Small(tensor) => *tensor = sum(tensor, change)?,
@@ -72,14 +72,14 @@ mod tests {
         {
             let place = Frozen::Weight(&mut weight);
             assert_eq!(place.dims().unwrap(), [3, 4]);
-            place.add(&change).unwrap();
+            place.add_change(&change).unwrap();
             let FrozenWeight::Dense(sum) = &weight else { panic!("still in its file") };
             let expected = (&numbers * 1.25).unwrap().to_dtype(dtype).unwrap();
             assert_eq!(sum.dtype(), dtype);
             let values = |t: &Tensor| t.to_dtype(DType::F32).unwrap().to_vec2::<f32>().unwrap();
             assert_eq!(values(sum), values(&expected));
         }
-        let error = Frozen::Small(&mut numbers.clone()).add(&change.t().unwrap()).unwrap_err();
+        let error = Frozen::Small(&mut numbers.clone()).add_change(&change.t().unwrap()).unwrap_err();
         assert!(error.to_string().contains("shape mismatch"), "{error}");
     }
 }

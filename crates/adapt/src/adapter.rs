@@ -18,7 +18,7 @@ pub struct Adapter {
 }
 
 /// The low-rank pair of one layer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Layer {
     /// Official path of the layer, such as `blocks.0.self_attn.q`.
     pub path: String,
@@ -60,6 +60,10 @@ impl Adapter {
 
     pub(crate) fn from_parts(layers: Vec<Layer>, ignored: Vec<String>) -> Self {
         Self { layers, ignored }
+    }
+
+    pub(crate) fn into_layers(self) -> Vec<Layer> {
+        self.layers
     }
 
     /// Hangs the pairs on `model`, beside those of other adapters; again with another `strength` replaces them.
@@ -122,7 +126,7 @@ impl Adapter {
         match name.part {
             Part::A => Some(&layer.a),
             Part::B => Some(&layer.b),
-            Part::Alpha => None,
+            Part::Alpha | Part::PairBias | Part::Difference(_) => None,
         }
     }
 
@@ -159,8 +163,8 @@ impl Layer {
     }
 
     fn check(&self, linear: &Linear) -> Result<()> {
-        let found = [self.b.dims()[0], self.a.dims()[1]];
-        let expected = [linear.outputs(), linear.inputs()];
+        let found = vec![self.b.dims()[0], self.a.dims()[1]];
+        let expected = vec![linear.outputs(), linear.inputs()];
         if found == expected {
             return Ok(());
         }
@@ -169,7 +173,6 @@ impl Layer {
 
     fn low_rank(&self, strength: f64) -> LowRank {
         let shared = |var: &Var| Tensor::clone(var.as_tensor());
-        let scale = strength * self.alpha / self.rank() as f64;
-        LowRank { a: shared(&self.a), b: shared(&self.b), scale }
+        LowRank { a: shared(&self.a), b: shared(&self.b), scale: strength * self.scale() }
     }
 }

@@ -32,21 +32,21 @@ pub enum AdaptError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The base has no layer of this path.
+    /// The base has no layer, or no tensor, of this path.
     #[error("adapter does not fit the base: no layer {layer} in it")]
     NoLayer {
         /// Official path, such as `blocks.0.self_attn.q`.
         layer: String,
     },
-    /// The base's layer has other sizes.
+    /// The base's layer or tensor has other sizes.
     #[error("adapter does not fit the base: {layer} is {found:?} in the adapter, {expected:?} in the base")]
     OtherSizes {
         /// Official path of the layer.
         layer: String,
-        /// [out, in] in the adapter.
-        found: [usize; 2],
-        /// [out, in] in the base.
-        expected: [usize; 2],
+        /// Its shape in the adapter, [out, in] of a pair.
+        found: Vec<usize>,
+        /// Its shape in the base.
+        expected: Vec<usize>,
     },
     /// The loss or the gradient became infinite or not a number.
     #[error("step {step}: the {what} is not finite (a smaller learning rate may help)")]

@@ -69,7 +69,8 @@ impl Adapter {
     }
 
     /// Reads an adapter in any known spelling, not attached; trained further it stays f32. Of a file with pairs for
-    /// both experts of Wan 2.2 those for high noise: see [`Adapter::load_expert`].
+    /// both experts of Wan 2.2 those for high noise: see [`Adapter::load_expert`]. What a file holds beside pairs of
+    /// the blocks is left out, and named in [`Adapter::ignored`]: see [`Lora`](crate::Lora).
     ///
     /// # Errors
     /// When the file cannot be read, holds no low-rank pair of a block, half a pair, or more than pairs can say.
@@ -89,7 +90,7 @@ impl Adapter {
         let of_peft = tensors.keys().any(|key| key.starts_with(names::PEFT));
         let expert = expert_in(tensors.keys(), expert);
         let scales = peft::scales(path, &metadata, expert, of_peft).map_err(bad)?;
-        let (pairs, ignored) = sort(tensors, expert);
+        let (pairs, ignored) = sort(&tensors, |name| name.expert == expert && name.is_of_a_blocks_pair());
         if pairs.is_empty() {
             let such = ignored.first().map(|key| format!(" (but {key})")).unwrap_or_default();
             return Err(bad(format!("no low-rank pair of a block in it{such}")));
@@ -97,7 +98,7 @@ impl Adapter {
         if !ignored.is_empty() {
             log::warn!("{}: {} tensors left out, such as {}", path.display(), ignored.len(), ignored[0]);
         }
-        let layer = |(layer, pair): (String, Pair)| pair.into_layer(path, layer, scales);
+        let layer = |(layer, pair): (String, Found)| pair.into_layer(path, layer, scales);
         Ok(Self::from_parts(pairs.into_iter().map(layer).collect::<Result<_>>()?, ignored))
     }
 }
@@ -129,42 +130,54 @@ impl From<Precision> for DType {
 
 /// What was found of one layer.
 #[derive(Default)]
-struct Pair {
+pub(crate) struct Found {
     a: Option<Tensor>,
     b: Option<Tensor>,
     alpha: Option<Tensor>,
+    /// Added to what the pair gives, and scaled with it.
+    pub bias: Option<Tensor>,
+    /// Tensors of the layer by name, and what is added to them.
+    pub differences: Vec<(&'static str, Tensor)>,
 }
 
-/// The tensors by layer, and the names of those that belong to none.
-fn sort(tensors: HashMap<String, Tensor>, wanted: Expert) -> (BTreeMap<String, Pair>, Vec<String>) {
-    let mut pairs = BTreeMap::<String, Pair>::new();
+/// The tensors that are `wanted` by layer, and the names of the others.
+pub(crate) fn sort(
+    tensors: &HashMap<String, Tensor>,
+    wanted: impl Fn(&Name) -> bool,
+) -> (BTreeMap<String, Found>, Vec<String>) {
+    let mut layers = BTreeMap::<String, Found>::new();
     let mut ignored = Vec::new();
     for (key, tensor) in tensors {
-        match parse(&key) {
-            Some(Name { expert, layer, part }) if expert == wanted => {
-                *pairs.entry(layer).or_default().part(part) = Some(tensor);
-            }
-            _ => ignored.push(key),
+        match parse(key).filter(&wanted) {
+            Some(name) => layers.entry(name.layer).or_default().put(name.part, tensor.clone()),
+            None => ignored.push(key.clone()),
         }
     }
     ignored.sort();
-    (pairs, ignored)
+    (layers, ignored)
 }
 
-impl Pair {
-    fn part(&mut self, part: Part) -> &mut Option<Tensor> {
+impl Found {
+    fn put(&mut self, part: Part, tensor: Tensor) {
         match part {
-            Part::A => &mut self.a,
-            Part::B => &mut self.b,
-            Part::Alpha => &mut self.alpha,
+            Part::A => self.a = Some(tensor),
+            Part::B => self.b = Some(tensor),
+            Part::Alpha => self.alpha = Some(tensor),
+            Part::PairBias => self.bias = Some(tensor),
+            Part::Difference(of) => self.differences.push((of, tensor)),
         }
     }
 
+    pub fn has_pair(&self) -> bool {
+        self.a.is_some() || self.b.is_some()
+    }
+
     /// Where the layer has no alpha of its own, that of the whole file holds, else the rank.
-    fn into_layer(self, file: &Path, path: String, scales: Scales) -> Result<Layer> {
+    pub fn into_layer(self, file: &Path, path: String, scales: Scales) -> Result<Layer> {
         let (Some(a), Some(b)) = (self.a, self.b) else {
             return Err(AdaptError::bad_file(file, format!("half of the pair of {path} is missing")));
         };
+        let (a, b) = (as_matrix(a)?, as_matrix(b)?);
         let fits = a.rank() == 2 && b.rank() == 2 && a.dims()[0] == b.dims()[1] && a.dims()[0] > 0;
         if !fits {
             let shapes = format!("{path}: A {:?} and B {:?} are no pair", a.dims(), b.dims());
@@ -178,6 +191,11 @@ impl Pair {
         let var = |tensor: Tensor| Var::from_tensor(&tensor.to_dtype(DType::F32)?);
         Ok(Layer { path, a: var(a)?, b: var(b)?, alpha })
     }
+}
+
+/// Of a convolution, whose two parts multiply as those of a linear layer do.
+fn as_matrix(tensor: Tensor) -> Result<Tensor> {
+    if tensor.rank() > 2 { Ok(tensor.flatten_from(1)?) } else { Ok(tensor) }
 }
 
 impl Provenance {

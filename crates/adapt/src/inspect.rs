@@ -33,7 +33,10 @@ pub struct AdapterContents {
     pub low_noise_expert: bool,
     /// Whether the layers of the CLIP image are adapted, which only Wan 2.1's image-to-video bases have.
     pub image_layers: bool,
-    /// Tensors that are no part of a pair of a block, and are left out.
+    /// How many tensors there are for what is no linear layer of a block, and differences: they count where the file is
+    /// stacked for a generation.
+    pub beside: usize,
+    /// Tensors that mean nothing here, and are left out.
     pub ignored: Vec<String>,
 }
 
@@ -47,7 +50,7 @@ impl AdapterContents {
         refuse_other_methods(header.tensors.keys()).map_err(|reason| AdaptError::bad_file(path, reason))?;
         container::check_length(path, &header)?;
         let contents = Self::of(&header);
-        if contents.layers == 0 {
+        if contents.layers + contents.beside == 0 {
             return Err(AdaptError::bad_file(path, "no low-rank pair of a block in it"));
         }
         Ok(contents)
@@ -57,11 +60,16 @@ impl AdapterContents {
         let mut contents = Self { provenance: Provenance::of_metadata(&header.metadata), ..Self::default() };
         let (mut blocks, mut ranks, mut dtypes) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for (key, entry) in &header.tensors {
-            let Some(Name { expert, layer, part }) = parse(key) else {
+            let Some(name) = parse(key) else {
                 contents.ignored.push(key.clone());
                 continue;
             };
-            contents.low_noise_expert |= expert == Expert::Low;
+            contents.low_noise_expert |= name.expert == Expert::Low;
+            if !name.is_of_a_blocks_pair() {
+                contents.beside += 1;
+                continue;
+            }
+            let Name { layer, part, .. } = name;
             if part == Part::Alpha {
                 continue;
             }

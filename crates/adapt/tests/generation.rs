@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use candle_core::Tensor;
-use lora_edit_adapt::Adapter;
+use lora_edit_adapt::{Adapter, Lora};
 use lora_edit_model::WanTransformer;
 use lora_edit_model::guidance::Inputs;
 use lora_edit_model::sample::{Denoise, Denoised, Sampler};
@@ -60,6 +60,16 @@ impl Run {
         latent
     }
 
+    /// With all of what a file of another make holds.
+    fn check_lora(&self, name: &str, strength: f64) {
+        let loras = Lora::load(&path(name)).unwrap();
+        assert!(loras.len() == 1 && loras[0].expert().is_none());
+        let mut model = self.base.model();
+        assert!(loras[0].add_to(&mut model, strength).unwrap().is_empty());
+        let latent = self.check(&model, name);
+        assert!(relative_error(&latent, &self.stored("out.base")) > 0.1, "{name} changes nothing");
+    }
+
     /// The base alone, then with the adapter in each spelling.
     fn check_all(&self, adapter: &str) {
         let plain = self.check(&self.base.model(), "base");
@@ -83,4 +93,15 @@ fn generation_ends_where_diffusers_pipeline_does() {
 #[test]
 fn generation_with_pairs_for_the_clip_image_does_too() {
     Run::of("image", "peft_i2v_clip").check_all("adapter_image");
+}
+
+#[test]
+fn generation_with_a_step_distillation_lora_ends_where_diffusers_does() {
+    Run::of("image", "peft_i2v_clip").check_lora("lora_distilled", 1.0);
+}
+
+/// At the strength of `fixtures/make_generation.py`.
+#[test]
+fn generation_with_differences_of_norms_ends_where_that_of_changed_tensors_does() {
+    Run::of("image", "peft_i2v_clip").check_lora("lora_differences", 0.5);
 }

@@ -117,6 +117,9 @@ fn of_contents(contents: &AdapterContents) -> Vec<(&'static str, String)> {
     if contents.image_layers {
         lines.push(("image layers", "adapted: for a base that takes a CLIP image".into()));
     }
+    if contents.beside > 0 {
+        lines.push(("beside pairs", format!("{} tensors, which count in a stack", contents.beside)));
+    }
     if let Some(first) = contents.ignored.first() {
         lines.push(("ignored", format!("{} tensors, such as {first}", contents.ignored.len())));
     }

@@ -4,6 +4,7 @@ use candle_core::{Result, Tensor};
 
 use crate::config::TransformerConfig;
 use crate::error::Loaded;
+use crate::frozen::Frozen;
 use crate::kernels::{attention, rms_norm, rope};
 use crate::linear::Linear;
 use crate::rope::RopeTable;
@@ -73,6 +74,17 @@ impl Attention {
             seen = (seen + self.look(&q, (&keys.k, &keys.norm_k, &keys.v), image)?)?;
         }
         self.o.forward(&seen.reshape(x.shape())?)
+    }
+
+    /// The gain of one of its norms.
+    pub fn norm(&mut self, name: &str) -> Option<Frozen<'_>> {
+        let gain = match name {
+            "norm_q.weight" => &mut self.norm_q,
+            "norm_k.weight" => &mut self.norm_k,
+            "norm_k_img.weight" => &mut self.image.as_mut()?.norm_k,
+            _ => return None,
+        };
+        Some(Frozen::Small(gain))
     }
 
     fn look(&self, q: &Tensor, (k, norm, v): (&Linear, &Tensor, &Linear), at: &Tensor) -> Result<Tensor> {

@@ -6,6 +6,7 @@ use crate::attention::{Attention, Context};
 use crate::config::TransformerConfig;
 use crate::embeddings::Times;
 use crate::error::Loaded;
+use crate::frozen::Frozen;
 use crate::kernels::frozen::FrozenWeight;
 use crate::kernels::{gated_add, gelu_tanh, layer_norm};
 use crate::linear::Linear;
@@ -111,6 +112,18 @@ impl Block {
         let image = cross.image.iter_mut().flat_map(|image| [&mut image.k, &mut image.v]);
         let cross = [&mut cross.q, &mut cross.k, &mut cross.v, &mut cross.o];
         names.zip(own.into_iter().chain(cross).chain(image).chain(&mut self.ffn)).collect()
+    }
+
+    /// The tensor of this name within the block.
+    pub fn frozen(&mut self, name: &str) -> Option<Frozen<'_>> {
+        let (layer, own) = name.rsplit_once('.').unwrap_or(("", name));
+        match (layer, layer.split_once(".norm_")) {
+            ("", _) => (own == "modulation").then_some(Frozen::Small(&mut self.modulation)),
+            ("norm3", _) => Frozen::of_norm(&mut self.norm3, own),
+            (_, Some(("self_attn", _))) => self.self_attn.norm(name.strip_prefix("self_attn.")?),
+            (_, Some(("cross_attn", _))) => self.cross_attn.norm(name.strip_prefix("cross_attn.")?),
+            _ => self.linears_mut().into_iter().find(|(path, _)| *path == layer)?.1.frozen(own),
+        }
     }
 }
 

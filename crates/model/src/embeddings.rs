@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Result, Tensor, bail};
 
 use crate::config::TransformerConfig;
 use crate::error::Loaded;
+use crate::frozen::Frozen;
 use crate::kernels::frozen::FrozenWeight;
 use crate::kernels::{gelu_tanh, layer_norm};
 use crate::linear::Linear;
@@ -31,6 +32,15 @@ impl TwoLayers {
 
     pub fn forward(&self, x: &Tensor, activation: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
         self.second.forward(&activation(&self.first.forward(x)?)?)
+    }
+
+    /// The tensor of this name, such as `0.weight`.
+    pub fn frozen(&mut self, name: &str) -> Option<Frozen<'_>> {
+        match name.split_once('.')? {
+            ("0", own) => self.first.frozen(own),
+            ("2", own) => self.second.frozen(own),
+            _ => None,
+        }
     }
 }
 
@@ -72,6 +82,20 @@ impl ImageEmbedding {
         let x = self.second.forward(&self.first.forward(&x)?.gelu_erf()?)?;
         layer_norm(&x, &self.norm_out[0], &self.norm_out[1], IMAGE_EPS)
     }
+
+    /// The tensor of this name, such as `proj.1.weight`.
+    pub fn frozen(&mut self, name: &str) -> Option<Frozen<'_>> {
+        let Some(name) = name.strip_prefix("proj.") else {
+            return self.positions.as_mut().filter(|_| name == "emb_pos").map(Frozen::Small);
+        };
+        match name.split_once('.')? {
+            ("0", own) => Frozen::of_norm(&mut self.norm_in, own),
+            ("1", own) => self.first.frozen(own),
+            ("3", own) => self.second.frozen(own),
+            ("4", own) => Frozen::of_norm(&mut self.norm_out, own),
+            _ => None,
+        }
+    }
 }
 
 /// The tokens of a first and a last frame side by side, each with what was learnt of its position.
@@ -97,6 +121,14 @@ impl TimeEmbedding {
         let layers = TwoLayers::load(w, "time_embedding", config.freq_dim, dim)?;
         let projection = w.linear("time_projection.1", dim, 6 * dim)?;
         Ok(Self { layers, projection, frequencies: config.freq_dim })
+    }
+
+    /// The tensor of this name, such as `time_projection.1.bias`.
+    pub fn frozen(&mut self, name: &str) -> Option<Frozen<'_>> {
+        match name.strip_prefix("time_projection.1.") {
+            Some(own) => self.projection.frozen(own),
+            None => self.layers.frozen(name.strip_prefix("time_embedding.")?),
+        }
     }
 
     /// Time steps (B,) or (B, tokens), on the CPU.
@@ -172,6 +204,11 @@ impl Patches {
     /// The tensor whose device and type the network works with.
     pub fn weight(&self) -> &FrozenWeight {
         &self.embedding.weight
+    }
+
+    /// Its `weight`, as a linear layer's, or `bias`.
+    pub fn frozen(&mut self, name: &str) -> Option<Frozen<'_>> {
+        self.embedding.frozen(name)
     }
 
     /// The number of tokens of a latent (B, C, F, h, w) along each axis.

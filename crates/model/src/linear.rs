@@ -2,6 +2,7 @@
 
 use candle_core::{Result, Tensor, bail};
 
+use crate::frozen::Frozen;
 use crate::kernels::adapted::{self, adapted_linear};
 use crate::kernels::frozen::{FrozenWeight, frozen_linear};
 
@@ -44,6 +45,15 @@ impl Linear {
         };
         let bias = bias.map(|bias| bias.detach().contiguous()).transpose()?;
         Ok(Self { weight, bias, low_rank: Vec::new() })
+    }
+
+    /// Its `weight` or `bias`.
+    pub(crate) fn frozen(&mut self, name: &str) -> Option<Frozen<'_>> {
+        match name {
+            "weight" => Some(Frozen::Weight(&mut self.weight)),
+            "bias" => self.bias.as_mut().map(Frozen::Small),
+            _ => None,
+        }
     }
 
     /// The number of input features.

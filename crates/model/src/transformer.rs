@@ -11,6 +11,7 @@ use crate::block::Block;
 use crate::config::TransformerConfig;
 use crate::embeddings::{ImageEmbedding, Patches, TimeEmbedding, Times, TwoLayers, embed_text};
 use crate::error::Loaded;
+use crate::frozen::Frozen;
 use crate::kernels::layer_norm;
 use crate::linear::Linear;
 use crate::names::official_transformer_name;
@@ -230,6 +231,23 @@ impl WanTransformer {
         }
         all
     }
+
+    /// The tensor of this official name, such as `blocks.0.norm3.weight` or `head.head.bias`, to add to it.
+    pub fn frozen(&mut self, name: &str) -> Option<Frozen<'_>> {
+        let (part, own) = name.split_once('.')?;
+        match part {
+            "patch_embedding" => self.patches.frozen(own),
+            "text_embedding" => self.text.frozen(own),
+            "time_embedding" | "time_projection" => self.time.frozen(name),
+            "img_emb" => self.image.as_mut()?.frozen(own),
+            "blocks" => {
+                let (i, own) = own.split_once('.')?;
+                self.blocks.iter_mut().nth(i.parse().ok()?)?.frozen(own)
+            }
+            "head" => self.head.frozen(own),
+            _ => None,
+        }
+    }
 }
 
 /// What a call gives to every block.
@@ -261,6 +279,13 @@ impl Head {
         let (dim, patch) = (config.dim(), config.patch_size.iter().product::<usize>());
         let modulation = w.in_f32().tensor("modulation", &[1, 2, dim])?;
         Ok(Self { eps: config.eps, modulation, head: w.linear("head", dim, config.out_channels * patch)? })
+    }
+
+    fn frozen(&mut self, name: &str) -> Option<Frozen<'_>> {
+        match name.strip_prefix("head.") {
+            Some(own) => self.head.frozen(own),
+            None => (name == "modulation").then_some(Frozen::Small(&mut self.modulation)),
+        }
     }
 
     /// x (B, S, dim) -> (B, S, patch * out_channels)

@@ -45,6 +45,9 @@ impl Inputs {
         let (source, edited, output) =
             (pattern(&args.source)?, pattern(&args.edited)?, pattern(&args.output)?);
         let mask = args.mask.as_deref().map(pattern).transpose()?;
+        if !args.reference.is_empty() && args.model.stage2_epochs == Some(0) {
+            return Err(usage("--reference is learnt from in stage 2, which --stage2-epochs 0 leaves out"));
+        }
         let references = args.reference.iter().map(|text| stills(&pattern(text)?));
         let references = references.collect::<Result<Vec<_>, JobError>>()?.concat();
         let inputs = Self { source, mask, edited, references, output, frames, keys };

@@ -60,11 +60,6 @@ impl Clip {
         let first = self.frames.first().cloned();
         Self { held: first.into_iter().map(Some).chain(self.held.into_iter().skip(1)).collect(), ..self }
     }
-
-    /// What a model's image branch is to see: the first frame as it is shown, the source's where none is held there.
-    pub fn opening(&self) -> Option<&Frame> {
-        self.held.first()?.as_ref().or(self.frames.first())
-    }
 }
 
 #[cfg(test)]
@@ -117,7 +112,6 @@ mod tests {
     fn the_first_frame_is_held_in_the_look_it_is_learnt_in() {
         let clip = Clip::of(&shot(5), Window::whole(5)).recoloured(&Look::draw(1, 0)).holding_its_first();
         assert_eq!(clip.held[0].as_ref(), Some(&clip.frames[0]));
-        assert_eq!(clip.opening(), Some(&clip.frames[0]));
         assert!(clip.held[1..].iter().all(Option::is_none));
     }
 }

@@ -41,14 +41,17 @@ macro_rules! failure_kinds {
 
 failure_kinds! {
     BaseError => |_| FailureKind::Model;
-    ModelError => |_| FailureKind::Model;
+    ModelError => |error| match error {
+        ModelError::Tensor(error) => kind_of_tensor_error(error, FailureKind::Model),
+        _ => FailureKind::Model,
+    };
     DeviceError => |_| FailureKind::Device;
     AdaptError => kind_of_adapt_error;
     LeaseError => |error| match error {
         LeaseError::Held(_) => FailureKind::Lock,
         LeaseError::Store(_) => FailureKind::Other,
     };
-    candle_core::Error => |_| FailureKind::Other;
+    candle_core::Error => |error| kind_of_tensor_error(error, FailureKind::Other);
     StoreError => |_| FailureKind::Other;
     PackageError => |_| FailureKind::Other;
     ImageError => |_| FailureKind::Other;
@@ -64,6 +67,28 @@ fn kind_of_adapt_error(error: &AdaptError) -> FailureKind {
         | AdaptError::BadFile { .. }
         | AdaptError::NoLayer { .. }
         | AdaptError::OtherSizes { .. } => FailureKind::Missing,
+        AdaptError::Tensor(error) => kind_of_tensor_error(error, FailureKind::Other),
         _ => FailureKind::Other,
+    }
+}
+
+/// A device that fails or has no memory left is at fault itself. Candle wraps such errors, so that words alone tell.
+fn kind_of_tensor_error(error: &candle_core::Error, otherwise: FailureKind) -> FailureKind {
+    let words = error.to_string().to_lowercase();
+    let of_device = ["out of memory", "out_of_memory", "cuda_error", "cublas_status", "drivererror"];
+    if of_device.iter().any(|part| words.contains(part)) { FailureKind::Device } else { otherwise }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_without_memory_is_told_from_other_trouble() {
+        let kind = |words: &str| JobError::from(candle_core::Error::Msg(words.into())).kind;
+        assert_eq!(kind("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")"), FailureKind::Device);
+        assert_eq!(kind("shape mismatch"), FailureKind::Other);
+        let adapt = AdaptError::from(candle_core::Error::Msg("CUBLAS_STATUS_ALLOC_FAILED".into()));
+        assert_eq!(JobError::from(adapt).kind, FailureKind::Device);
     }
 }

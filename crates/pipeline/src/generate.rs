@@ -66,8 +66,8 @@ pub fn generate(
     })
 }
 
-/// What the image branch is shown for a pass: the painted frame that it begins with, or that the passes before it began
-/// with. What they made of it since is no better picture of the look.
+/// What the image branch is shown for a pass: the painted frame that it begins with, or else the last one on the way
+/// there. What was made of it since is no better picture of the look.
 fn opening(pass: &Pass, shot: &ShotPackage, edit: &EditPackage) -> Picture {
     let place = |key: &i32| shot.info.frames.position(*key);
     let Window { first, last } = pass.window;

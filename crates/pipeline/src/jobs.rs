@@ -26,7 +26,7 @@ use crate::progress::Progress;
 use crate::report;
 use crate::samples;
 use crate::stack::Stack;
-use crate::told::{Picture, Teller, Told, refuse_words};
+use crate::told::{Picture, Teller, Told, refuse_idle, refuse_words};
 
 /// How a job ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,13 +71,17 @@ pub fn run_job(
         return Ok(Outcome::Done { trained: false, generated: false });
     }
     let lease = store.lease(&format!("adapters/{}", job.adapter))?;
-    let stop = || stop() || lease.is_lost();
+    // Stage 1 is another adapter, which other jobs of the shot may want too.
+    let first = job.first_stage.as_ref().filter(|first| !AdapterFiles::of(&store, first).exist());
+    let first = first.map(|first| store.lease(&format!("adapters/{first}"))).transpose()?;
+    let is_lost = || lease.is_lost() || first.as_ref().is_some_and(|first| first.is_lost());
+    let stop = || stop() || is_lost();
     let outcome = {
         let (began, progress) = (Instant::now(), Progress::new(events, &stop));
         Run { store, job, resources, wanted, began, progress, planned: None }.run()
     };
     match outcome {
-        Ok(Outcome::Stopped { .. }) if lease.is_lost() => Err(lease_lost(job)),
+        Ok(Outcome::Stopped { .. }) if is_lost() => Err(lease_lost(job)),
         outcome => outcome,
     }
 }
@@ -90,6 +94,9 @@ fn lease_lost(job: &Job) -> JobError {
 
 fn wanted(job: &Job) -> Result<Option<Wanted<'_>>, JobError> {
     match (job.kind, &job.edit, &job.sampling, &job.result) {
+        (JobKind::Train, ..) if job.first_stage.is_some() => {
+            Err(JobError::new(FailureKind::Usage, "a training alone has no edit to learn from in stage 2"))
+        }
         (JobKind::Train, ..) => Ok(None),
         (JobKind::Generate, Some(edit), Some(sampling), Some(result)) => {
             Ok(Some(Wanted { edit, sampling, result }))
@@ -212,6 +219,7 @@ impl Run<'_> {
         let takes_image = parts.transformer_config()?.takes_image();
         let encoders = Encoders::new(&self.store, parts);
         refuse_words(self.job, &encoders)?;
+        refuse_idle(self.job, parts, takes_image)?;
         let mut teller = Teller { encoders, takes_image, shot, edit, progress: &mut self.progress };
         let learning = match untrained.is_empty() {
             true => Told::default(),

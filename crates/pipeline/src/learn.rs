@@ -2,7 +2,7 @@
 
 use lora_edit_adapt::{Adapter, TrainInput};
 use lora_edit_shot::AdapterId;
-use lora_edit_shot::job::{Job, Recipe};
+use lora_edit_shot::job::{FailureKind, Job, Recipe};
 use lora_edit_shot::package::{EditPackage, ShotPackage};
 use lora_edit_store::Store;
 
@@ -31,7 +31,7 @@ pub struct Lesson<'a> {
 /// stopped there, after a checkpoint. A checkpoint that is there already is gone on from.
 ///
 /// # Errors
-/// When another process trains stage 1, the arithmetic fails or files cannot be written.
+/// When the arithmetic fails or files cannot be written.
 pub fn learn(
     base: &mut Base,
     lesson: &Lesson<'_>,
@@ -41,10 +41,9 @@ pub fn learn(
         return first_stage(base, lesson, &lesson.job.adapter, progress);
     };
     if !AdapterFiles::of(lesson.store, first).of_expert(base.expert()).exist() {
-        // The job's own adapter is held already; this one other jobs of the shot may want too.
-        let lease = lesson.store.lease(&format!("adapters/{first}"))?;
-        let stopped = first_stage(base, lesson, first, progress)?;
-        drop(lease);
+        // What it leaves depends on nothing of stage 2.
+        let job = &Job { recipe: lesson.job.recipe.of_first_stage(), ..lesson.job.clone() };
+        let stopped = first_stage(base, &Lesson { job, ..*lesson }, first, progress)?;
         if stopped.is_some() {
             return Ok(stopped);
         }
@@ -75,7 +74,11 @@ fn second_stage(
     first: &AdapterId,
     progress: &mut Progress<'_>,
 ) -> Result<Option<usize>, JobError> {
-    let Lesson { shot, edit: Some(edit), job, store } = *lesson else { return Ok(None) };
+    let Lesson { shot, edit: Some(edit), job, store } = *lesson else {
+        return Err(JobError::new(FailureKind::Usage, "stage 2 has no edit to learn from"));
+    };
+    // The held-back loss is that of the shot, from which stage 2 leads away.
+    let job = &Job { recipe: Recipe { keep_best: false, ..job.recipe.clone() }, ..job.clone() };
     progress.stage("encode");
     let epochs = job.recipe.stage2_epochs;
     let Some(replayed) = samples::of_shot(base, shot, &job.recipe, epochs, progress)? else {
@@ -100,7 +103,15 @@ fn second_stage(
     let order = stage_two::order(epochs, replayed.len(), examples.len(), recipe.seed);
     let all: Vec<TrainInput> = replayed.into_iter().chain(examples).collect();
     progress.stage("train");
-    train(base, lesson, &job.adapter, &adapter, &recipe, |step| all[order[step]].clone(), progress)
+    train(
+        base,
+        &Lesson { job, ..*lesson },
+        &job.adapter,
+        &adapter,
+        &recipe,
+        |step| all[order[step]].clone(),
+        progress,
+    )
 }
 
 /// Trains `adapter`, attached to the base, to the recipe's last step and writes it as `id`.

@@ -144,6 +144,11 @@ fn by_headers(folder: &Path) -> Result<Parts, JobError> {
         |expert| transformers.iter().find(|path| detect::Expert::of_path(path) == Some(expert)).cloned();
     let (high, low_noise) = (says(detect::Expert::High), says(detect::Expert::Low));
     let lacks = |what: &str| model_error(format!("{}: no {what} in it", folder.display()));
+    match (&high, &low_noise) {
+        (Some(_), None) => return Err(lacks("low-noise expert")),
+        (None, Some(_)) => return Err(lacks("high-noise expert")),
+        _ => {}
+    }
     let in_file = || Some(inventory.units.iter().find(|unit| unit.has_tokenizer)?.path.clone());
     let tokenizer = inventory.tokenizers.first().cloned().or_else(in_file);
     let text = first(&|network| network == Network::Umt5);

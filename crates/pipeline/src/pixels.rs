@@ -35,15 +35,6 @@ pub fn frames_from_video(video: &Tensor) -> Result<Vec<Frame>> {
     Ok(frames)
 }
 
-/// One plane of values per pixel frame, each (H, W), -> (T, H, W).
-pub fn planes_from_frames(frames: &[Frame], device: &Device) -> Result<Tensor> {
-    let Some(first) = frames.first() else { candle_core::bail!("no mask frames") };
-    let (w, h) = (first.width, first.height);
-    let values: Vec<f32> =
-        frames.iter().flat_map(|frame| frame.data.iter().step_by(frame.channels).copied()).collect();
-    Tensor::from_vec(values, (frames.len(), h, w), device)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

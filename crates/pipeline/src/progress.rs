@@ -59,9 +59,4 @@ impl<'a> Progress<'a> {
     pub fn preview(&mut self, path: std::path::PathBuf) {
         (self.events)(Event::Preview { path });
     }
-
-    /// Whether somebody asked to stop.
-    pub fn stop_requested(&self) -> bool {
-        (self.stop)()
-    }
 }

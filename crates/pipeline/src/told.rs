@@ -9,6 +9,7 @@ use lora_edit_shot::package::{EditPackage, ShotPackage};
 
 use crate::encoders::Encoders;
 use crate::failure::JobError;
+use crate::parts::Parts;
 use crate::progress::Progress;
 
 /// What a base is told beside the condition, as its encoders gave it, on the CPU and without padding.
@@ -41,11 +42,26 @@ impl Picture {
     }
 }
 
+/// Settings that would change nothing, or teach something wrong, must not look as if they did what they say.
+pub(crate) fn refuse_idle(job: &Job, parts: &Parts, takes_image: bool) -> Result<(), JobError> {
+    let low = job.sampling.as_ref().and_then(|sampling| sampling.guidance_low);
+    let reason = match () {
+        () if low.is_some() && parts.low_noise.is_none() => "has no low-noise expert: leave out its guidance",
+        () if takes_image && job.recipe.look_variants > 0 => {
+            "sees the picture that a clip begins with beside it: recoloured variants would not fit"
+        }
+        () => return Ok(()),
+    };
+    Err(JobError::new(FailureKind::Usage, format!("model '{}' {reason}", job.base.name)))
+}
+
 /// Words that would change nothing must not look as if they did.
 pub(crate) fn refuse_words(job: &Job, encoders: &Encoders) -> Result<(), JobError> {
     let sampling = job.sampling.as_ref();
     let has_words = !job.recipe.source_prompt.is_empty()
-        || sampling.is_some_and(|sampling| !sampling.prompt.is_empty() || sampling.is_guided());
+        || sampling.is_some_and(|sampling| {
+            !sampling.prompt.is_empty() || !sampling.negative_prompt.is_empty() || sampling.is_guided()
+        });
     if encoders.take_text() || !has_words {
         return Ok(());
     }

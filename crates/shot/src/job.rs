@@ -110,14 +110,18 @@ impl Recipe {
     /// The same recipe for a shot of `frames`, painted at `keys`, with a model that takes `most_frames` at once: a
     /// window that holds all of the shot is none, and one whose first frame is not painted is learnt backwards too.
     pub fn for_shot(self, frames: &FrameRange, keys: &FrameRange, most_frames: usize) -> Self {
-        let window = self.train_window.min(most_frames);
+        // Windows are of 4n+1 frames, 5 at least: no other number may make another id.
+        let window = match self.train_window.min(most_frames) {
+            0 => 0,
+            window => (window.max(5) - 1) / 4 * 4 + 1,
+        };
         let train_window = if frames.len() > window { window } else { 0 };
         let reversed = keys.first().is_some_and(|key| frames.first().is_some_and(|first| key > first));
         Self { train_window, reversed: self.reversed || reversed, ..self }
     }
 
     /// What stage 1 depends on: nothing of stage 2.
-    fn of_first_stage(&self) -> Self {
+    pub fn of_first_stage(&self) -> Self {
         Self { stage2_epochs: 0, stage2_rate: 1.0, ..self.clone() }
     }
 

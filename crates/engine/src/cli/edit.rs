@@ -109,7 +109,7 @@ pub struct ModelArgs {
     #[arg(long, value_name = "RATE", value_parser = positive, allow_negative_numbers = true, help_heading = "Model")]
     pub learning_rate: Option<f64>,
     /// Weight of the training loss inside the mask; 1 is plain [default: the model's].
-    #[arg(long, value_name = "W", help_heading = "Model")]
+    #[arg(long, value_name = "W", value_parser = positive, allow_negative_numbers = true, help_heading = "Model")]
     pub mask_loss_weight: Option<f64>,
     /// What the unedited plate shows, in words: heard in training, by models that take text.
     #[arg(long, value_name = "TEXT", help_heading = "Model")]

@@ -166,9 +166,16 @@ impl TransformerSizes {
         let vectors: u64 = self.blocks.iter().map(|block| 4 * block.vectors.numbers).sum();
         let matrices: u64 = match residency {
             Residency::Resident => matrices.sum(),
-            Residency::Streamed => IN_FLIGHT.min(self.blocks.len() as u64) * matrices.max().unwrap_or(0),
+            Residency::Streamed => self.in_flight(machine) * matrices.max().unwrap_or(0),
         };
         matrices + vectors
+    }
+
+    /// Streamed blocks in memory at a time: the one that is computed with and the next. Of those that stay as they lie in
+    /// their file the next is in the system's cache of the file only, which does not count as held.
+    fn in_flight(&self, machine: Machine) -> u64 {
+        let most = if self.stays_stored(machine) { 1 } else { 2 };
+        most.min(self.blocks.len() as u64)
     }
 
     /// Bytes of the weights while the network is used.
@@ -188,7 +195,7 @@ impl TransformerSizes {
             (true, Residency::Resident) => stored.sum(),
             (_, Residency::Streamed) => {
                 let matrices = |block: &Part| block.matrices(machine, self.stays_stored(machine));
-                IN_FLIGHT.min(self.blocks.len() as u64) * self.blocks.iter().map(matrices).max().unwrap_or(0)
+                self.in_flight(machine) * self.blocks.iter().map(matrices).max().unwrap_or(0)
             }
         };
         self.bytes(machine, residency).saturating_sub(untouched)
@@ -211,9 +218,6 @@ impl TransformerSizes {
         self.config.num_layers as u64 * rank as u64 * (8 * 2 * dim + 2 * (dim + ffn))
     }
 }
-
-/// Blocks in memory at a time where they are streamed: the one that is computed with and the next.
-const IN_FLIGHT: u64 = 2;
 
 impl VaeSizes {
     /// Counts the tensors of `weights`.

@@ -168,8 +168,9 @@ mod tests {
         let before = texture(16, 8);
         let now = Frame::from_fn(16, 8, 3, |x, y, p| p.copy_from_slice(before.pixel(x.saturating_sub(1), y)));
         let origin = |by: f32| {
-            let of =
-                move |i: usize| (i % 16 > 0).then_some([(i % 16) as f32 + 0.5 - by, (i / 16) as f32 + 0.5]);
+            let of = move |i: usize| {
+                (!i.is_multiple_of(16)).then_some([(i % 16) as f32 + 0.5 - by, (i / 16) as f32 + 0.5])
+            };
             (0..16 * 8).map(of).collect::<Vec<_>>()
         };
         let error = warp_error(&now, &before, &origin(1.0)).unwrap();

@@ -5,7 +5,10 @@ const LANES: usize = 16;
 
 /// Sets of instructions that loops are compiled for besides the target's baseline.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "other processors have the baseline alone"))]
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "other processors have the baseline alone")
+)]
 pub(crate) enum Instructions {
     /// Sixteen numbers at a time.
     Avx512,

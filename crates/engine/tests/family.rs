@@ -252,3 +252,26 @@ fn locate_says_what_the_plug_in_asks() {
     assert_eq!(found["parts"]["image"], serde_json::Value::Null);
     assert!(place.run(&["models", "locate", "wan", "--model-dir", "models"]).stdout.contains("lowNoise\t"));
 }
+
+#[test]
+fn settings_that_would_change_nothing_or_teach_something_wrong_are_refused() {
+    let place = place(Kind::WithImage);
+    edit(&place, &["--guidance-low", "3"]).failed(2, &["no low-noise expert"]);
+    let looks = ["--model", "wan", "--look-variants", "2"];
+    place.edit(&looks).failed(2, &["recoloured variants would not fit"]);
+    let words = ["--reference", "edited.png", "--stage2-epochs", "0"];
+    edit(&place, &words).failed(2, &["--reference", "--stage2-epochs 0"]);
+}
+
+#[test]
+fn one_expert_without_the_other_is_no_model() {
+    let place = place(Kind::TwoExperts);
+    let folder = place.path("models/wan/diffusion_models");
+    for (gone, lacks) in [("low", "no low-noise expert"), ("high", "no high-noise expert")] {
+        let path = folder.join(format!("wan2.2_i2v_{gone}_noise_14B.safetensors"));
+        let aside = path.with_extension("aside");
+        fs::rename(&path, &aside).unwrap();
+        edit(&place, &[]).failed(6, &[lacks]);
+        fs::rename(&aside, &path).unwrap();
+    }
+}

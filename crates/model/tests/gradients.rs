@@ -2,25 +2,11 @@
 #![allow(clippy::unwrap_used)] // a test may panic
 
 use candle_core::{Tensor, Var};
+use lora_edit_model::WanTransformer;
 use lora_edit_model::flow::NoiseStream;
-use lora_edit_model::{LowRank, WanTransformer};
 
 mod support;
-use support::Fixture;
-
-/// Hangs a trainable pair on every linear layer of every block.
-fn attach(model: &mut WanTransformer, random: &mut NoiseStream) -> Vec<(String, Var)> {
-    let mut vars = Vec::new();
-    for (path, linear) in model.linears_mut() {
-        let mut var = |rows: usize, columns: usize| {
-            Var::from_tensor(&(random.normal((rows, columns)).unwrap() * 0.1).unwrap()).unwrap()
-        };
-        let (a, b) = (var(3, linear.inputs()), var(linear.outputs(), 3));
-        linear.low_rank.push(LowRank { a: a.as_tensor().clone(), b: b.as_tensor().clone(), scale: 0.5 });
-        vars.extend([(format!("{path} a"), a), (format!("{path} b"), b)]);
-    }
-    vars
-}
+use support::{Fixture, attach};
 
 /// Checks the gradient of the input and of every pair against finite differences along a random direction.
 fn check(name: &str, expected_vars: usize) {

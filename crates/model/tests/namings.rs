@@ -13,7 +13,7 @@ use support::{Fixture, assert_close, stored_in_bf16};
 #[path = "support/files.rs"]
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod files;
-use files::{Gguf, write_gguf};
+use files::{Gguf, umt5_gguf_name, write_gguf};
 
 /// Of f32 numbers.
 const LIMIT: f64 = 1e-4;
@@ -177,22 +177,6 @@ fn autoencoders_from_rounded_numbers_are_near_the_whole_ones() {
             assert_close(&format!("{name}{what}, bf16"), &ours, &expected, BF16_LIMIT);
         }
     }
-}
-
-fn umt5_gguf_name(official: &str) -> String {
-    let pairs = [
-        ("token_embedding", "token_embd"),
-        ("blocks", "enc.blk"),
-        ("pos_embedding.embedding", "attn_rel_b"),
-        ("norm1", "attn_norm"),
-        ("norm2", "ffn_norm"),
-        ("attn.", "attn_"),
-        ("ffn.gate.0", "ffn_gate"),
-        ("ffn.fc1", "ffn_up"),
-        ("ffn.fc2", "ffn_down"),
-    ];
-    let name = pairs.iter().fold(official.to_owned(), |name, (from, to)| name.replace(from, to));
-    if name == "norm.weight" { "enc.output_norm.weight".into() } else { name }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use serde::Deserialize;
 #[path = "support/files.rs"]
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod files;
-use files::sparse;
+use files::{sparse, umt5_gguf_name};
 
 type Tensors = Vec<(String, Vec<usize>)>;
 
@@ -69,23 +69,6 @@ fn fused(tensors: &Tensors) -> Tensors {
     tensors.iter().filter(|(name, _)| !spare(name)).map(one).collect()
 }
 
-/// llama.cpp's names for T5, from the official ones.
-fn gguf_umt5(official: &str) -> String {
-    let pairs = [
-        ("token_embedding", "token_embd"),
-        ("blocks", "enc.blk"),
-        ("pos_embedding.embedding", "attn_rel_b"),
-        ("norm1", "attn_norm"),
-        ("norm2", "ffn_norm"),
-        ("attn.", "attn_"),
-        ("ffn.gate.0", "ffn_gate"),
-        ("ffn.fc1", "ffn_up"),
-        ("ffn.fc2", "ffn_down"),
-    ];
-    let name = pairs.iter().fold(official.to_owned(), |name, (from, to)| name.replace(from, to));
-    if name == "norm.weight" { "enc.output_norm.weight".into() } else { name }
-}
-
 /// A network's tensors in every spelling it has, and what it is.
 fn spellings(name: &str) -> (Network, u64, Vec<(&'static str, Tensors)>) {
     let table = Table::read(name);
@@ -100,7 +83,7 @@ fn spellings(name: &str) -> (Network, u64, Vec<(&'static str, Tensors)>) {
         "umt5" => {
             let official = renamed(&theirs, official_umt5_name);
             let comfy = renamed(&theirs, |name| format!("text_encoders.umt5xxl.transformer.{name}"));
-            let gguf = renamed(&official, gguf_umt5);
+            let gguf = renamed(&official, umt5_gguf_name);
             let all = [("transformers", theirs), ("official", official), ("ComfyUI", comfy), ("GGUF", gguf)];
             (Network::Umt5, all.to_vec())
         }

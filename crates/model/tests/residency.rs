@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{DType, Device, Tensor, Var};
 use lora_edit_model::flow::{NoiseStream, noise};
-use lora_edit_model::{LowRank, Memory, Residency, TransformerConfig, WanTransformer, Weights};
+use lora_edit_model::{Memory, Residency, TransformerConfig, WanTransformer, Weights};
 
 mod support;
 use support::Fixture;
@@ -21,18 +21,9 @@ fn bits(tensor: &Tensor) -> Vec<u32> {
     values.into_iter().map(f32::to_bits).collect()
 }
 
-/// Hangs a trainable pair on every linear layer of every block; the same at every call.
+/// The same pairs at every call.
 fn attach(model: &mut WanTransformer) -> Vec<(String, Var)> {
-    let (mut random, mut vars) = (NoiseStream::new(3), Vec::new());
-    for (path, linear) in model.linears_mut() {
-        let mut var = |rows: usize, columns: usize| {
-            Var::from_tensor(&(random.normal((rows, columns)).unwrap() * 0.1).unwrap()).unwrap()
-        };
-        let (a, b) = (var(3, linear.inputs()), var(linear.outputs(), 3));
-        linear.low_rank.push(LowRank { a: a.as_tensor().clone(), b: b.as_tensor().clone(), scale: 0.5 });
-        vars.extend([(format!("{path} a"), a), (format!("{path} b"), b)]);
-    }
-    vars
+    support::attach(model, &mut NoiseStream::new(3))
 }
 
 /// A fixture's input.

@@ -8,6 +8,10 @@ use lora_edit_model::{ModelError, Umt5Config, Umt5Encoder, Weights};
 
 mod support;
 use support::{Fixture, assert_close, relative_error};
+#[path = "support/files.rs"]
+#[allow(dead_code, reason = "each test file uses its own part")]
+mod files;
+use files::umt5_gguf_name;
 
 const LIMIT: f64 = 1e-4;
 /// For weights rounded to the 8 bits of bf16.
@@ -30,23 +34,6 @@ fn official(fixture: &Fixture) -> Tensors {
     renamed(fixture.model_tensors(), |name| names[name].clone())
 }
 
-/// llama.cpp's names for T5, from the official ones.
-fn gguf_name(official: &str) -> String {
-    let pairs = [
-        ("token_embedding", "token_embd"),
-        ("blocks", "enc.blk"),
-        ("pos_embedding.embedding", "attn_rel_b"),
-        ("norm1", "attn_norm"),
-        ("norm2", "ffn_norm"),
-        ("attn.", "attn_"),
-        ("ffn.gate.0", "ffn_gate"),
-        ("ffn.fc1", "ffn_up"),
-        ("ffn.fc2", "ffn_down"),
-    ];
-    let name = pairs.iter().fold(official.to_owned(), |name, (from, to)| name.replace(from, to));
-    if name == "norm.weight" { "enc.output_norm.weight".into() } else { name }
-}
-
 fn load(fixture: &Fixture, tensors: Tensors) -> Umt5Encoder {
     Umt5Encoder::load(&Weights::from_tensors(tensors), fixture.config()).unwrap()
 }
@@ -66,7 +53,7 @@ fn the_states_equal_transformers_under_every_naming() {
         ("transformers", fixture.model_tensors()),
         ("transformers, embed_tokens", tied),
         ("official", official(&fixture)),
-        ("gguf", renamed(official(&fixture), gguf_name)),
+        ("gguf", renamed(official(&fixture), umt5_gguf_name)),
     ];
     for (naming, tensors) in namings {
         assert_close(naming, &forward(&load(&fixture, tensors), &fixture), &expected, LIMIT);

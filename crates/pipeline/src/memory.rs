@@ -174,3 +174,45 @@ pub(crate) fn peak_of_process() -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+    use lora_edit_shot::base;
+    use std::path::Path;
+
+    use super::*;
+
+    fn nano() -> Parts {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bundle/models");
+        let folder = base::find("nano", Some(&models)).unwrap().folder;
+        Parts { transformer: folder.join("transformer"), vae: folder.join("vae"), ..Parts::default() }
+    }
+
+    fn plans(limit: Option<u64>) -> Result<Plans, JobError> {
+        let extent = Extent { frames: 17, size: [192, 320], most_frames: 33 };
+        let (train, generate) = (extent.training(&Recipe::NANO), extent.generation(16, &Sampling::NANO));
+        Plans::of(&nano(), Some(train), Some(generate), Machine::Cpu, limit)
+    }
+
+    /// The load that Base::open is given is the one that was planned.
+    #[test]
+    fn what_is_planned_is_what_is_loaded() {
+        let load = |limit| {
+            let mut load = Load::on(&Device::Cpu);
+            plans(limit).unwrap().apply(&mut load);
+            load
+        };
+        let plenty = load(None);
+        assert_eq!((plenty.memory, plenty.tiling), Default::default());
+        let peak = plans(None).unwrap().peak().unwrap();
+        assert!(load(Some(peak - 1)).memory.recompute, "the training is what takes most");
+        let least = (1..).map(|tenths| peak * tenths / 50).find(|&limit| plans(Some(limit)).is_ok()).unwrap();
+        let tightest = load(Some(least));
+        assert!(
+            tightest.tiling.is_some() && tightest.memory.residency == Residency::Streamed,
+            "{tightest:?}"
+        );
+        assert_eq!(plans(Some(1 << 20)).unwrap_err().kind, FailureKind::Device);
+    }
+}

@@ -65,12 +65,6 @@ pub fn threshold(mask: &Frame, level: f32) -> Frame {
     map(mask, |value| f32::from(value > level))
 }
 
-/// Grows `mask` to the larger of both at each pixel. Both have the same size.
-pub fn unite(mask: &mut Frame, other: &Frame) {
-    debug_assert_eq!(mask.size(), other.size());
-    mask.data.iter_mut().zip(&other.data).for_each(|(value, &other)| *value = value.max(other));
-}
-
 /// The largest value within `radius` pixels, in a square.
 pub fn dilate(mask: &Frame, radius: usize) -> Frame {
     if radius == 0 {
@@ -180,9 +174,8 @@ mod tests {
     }
 
     #[test]
-    fn inverse_and_union() {
-        let mut mask = with_points(3, 1, &[(0, 0)]);
-        unite(&mut mask, &with_points(3, 1, &[(2, 0)]));
+    fn the_inverse_of_soft_is_soft() {
+        let mask = with_points(3, 1, &[(0, 0), (2, 0)]);
         assert_eq!(invert(&mask).data, vec![0.5, 1.0, 0.5]);
     }
 }

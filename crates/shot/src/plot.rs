@@ -58,15 +58,6 @@ impl Series {
     }
 }
 
-/// The curve of a training: raw loss pale, its running mean bright.
-pub fn loss_curve(title: &str, losses: &[f32], width: usize, height: usize) -> Frame {
-    let points = losses.iter().enumerate().map(|(step, &loss)| (step as f64 + 1.0, f64::from(loss)));
-    let raw = Series::new("loss", points);
-    let mean = raw.smoothed("mean", (losses.len() / 12).clamp(3, 50));
-    let labels = Labels { title: title.to_string(), x: "step".to_string(), y: "loss".to_string() };
-    lines(&labels, &[raw.pale(), mean], width, height)
-}
-
 /// Draws curves into an RGB picture of display values. Axes span what the points need.
 pub fn lines(labels: &Labels, series: &[Series], width: usize, height: usize) -> Frame {
     let mut frame = Frame::filled(width.max(160), height.max(120), &GROUND);

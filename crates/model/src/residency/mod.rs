@@ -81,9 +81,17 @@ impl Blocks {
         if self.residency == Residency::Resident {
             return order.try_for_each(|i| f(i, &self.all[i]));
         }
-        // A copy to a GPU runs beside the work that is queued after it was begun. So a block is sent before the one ahead
-        // of it is queued, and read from its file one block earlier still.
-        let ahead = if self.on_cpu() { 1 } else { 2 };
+        self.each_streamed(order, if self.on_cpu() { 1 } else { 2 }, f)
+    }
+
+    /// [`Blocks::each`] with `ahead` blocks coming in. A copy to a GPU runs beside the work that is queued after it was
+    /// begun: with two, a block is sent before the one ahead of it is queued, and read from its file one block earlier.
+    fn each_streamed(
+        &self,
+        mut order: impl Iterator<Item = usize>,
+        ahead: usize,
+        mut f: impl FnMut(usize, &Block) -> Result<()>,
+    ) -> Result<()> {
         let mut coming = VecDeque::new();
         self.begin(&mut order, &mut coming, ahead)?;
         while let Some((i, block)) = coming.pop_front() {
@@ -117,5 +125,43 @@ impl Blocks {
     fn on_cpu(&self) -> bool {
         let streamed = self.all.first().map(Block::streamed).unwrap_or_default();
         streamed.first().is_none_or(|weight| weight.placement().device.is_cpu())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::frozen::FrozenWeight;
+    use crate::weights::Weights;
+
+    /// A number of each linear layer of a block that is in memory.
+    fn seen(block: &Block) -> Vec<f32> {
+        let number = |weight: &FrozenWeight| {
+            let FrozenWeight::Dense(weight) = weight else { panic!("a weight that is not in memory") };
+            weight.flatten_all().unwrap().get(3).unwrap().to_scalar().unwrap()
+        };
+        block.linears().iter().map(|(_, linear)| number(&linear.weight)).collect()
+    }
+
+    /// What a GPU's order of reading and sending brings in, in any order of asking.
+    #[test]
+    fn every_block_comes_in_its_own_turn_however_many_are_ahead() {
+        let config =
+            TransformerConfig { num_layers: 4, num_attention_heads: 2, ffn_dim: 64, ..Default::default() };
+        let weights = Weights::random(1);
+        let load = |residency| Blocks::load(&weights.under(""), &config, residency).unwrap();
+        let (resident, streamed) = (load(Residency::Resident), load(Residency::Streamed));
+        for order in [vec![0, 1, 2, 3], vec![3, 2, 1], vec![2], vec![]] {
+            for ahead in [1, 2, 3, 9] {
+                let mut found = Vec::new();
+                let note = |i: usize, block: &Block| {
+                    found.push((i, seen(block)));
+                    Ok(())
+                };
+                streamed.each_streamed(order.iter().copied(), ahead, note).unwrap();
+                let expected: Vec<_> = order.iter().map(|&i| (i, seen(&resident.all[i]))).collect();
+                assert_eq!(found, expected, "{order:?}, {ahead} ahead");
+            }
+        }
     }
 }

@@ -105,3 +105,20 @@ pub fn write_gguf(path: &Path, tensors: &[Gguf]) {
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
+
+/// llama.cpp's names for T5, from the official ones.
+pub fn umt5_gguf_name(official: &str) -> String {
+    let pairs = [
+        ("token_embedding", "token_embd"),
+        ("blocks", "enc.blk"),
+        ("pos_embedding.embedding", "attn_rel_b"),
+        ("norm1", "attn_norm"),
+        ("norm2", "ffn_norm"),
+        ("attn.", "attn_"),
+        ("ffn.gate.0", "ffn_gate"),
+        ("ffn.fc1", "ffn_up"),
+        ("ffn.fc2", "ffn_down"),
+    ];
+    let name = pairs.iter().fold(official.to_owned(), |name, (from, to)| name.replace(from, to));
+    if name == "norm.weight" { "enc.output_norm.weight".into() } else { name }
+}

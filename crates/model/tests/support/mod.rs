@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use candle_core::{DType, Device, Tensor};
-use lora_edit_model::Weights;
+use candle_core::{DType, Device, Tensor, Var};
+use lora_edit_model::flow::NoiseStream;
+use lora_edit_model::{LowRank, WanTransformer, Weights};
 use safetensors::SafeTensors;
 use serde::de::DeserializeOwned;
 
@@ -91,4 +92,18 @@ pub fn assert_close(what: &str, ours: &Tensor, expected: &Tensor, limit: f64) {
     let error = relative_error(ours, expected);
     println!("{what}: relative error {error:.1e}");
     assert!(error <= limit, "{what}: relative error {error:.2e} above {limit:.0e}");
+}
+
+/// Hangs a trainable pair on every linear layer of every block.
+pub fn attach(model: &mut WanTransformer, random: &mut NoiseStream) -> Vec<(String, Var)> {
+    let mut vars = Vec::new();
+    for (path, linear) in model.linears_mut() {
+        let mut var = |rows: usize, columns: usize| {
+            Var::from_tensor(&(random.normal((rows, columns)).unwrap() * 0.1).unwrap()).unwrap()
+        };
+        let (a, b) = (var(3, linear.inputs()), var(linear.outputs(), 3));
+        linear.low_rank.push(LowRank { a: a.as_tensor().clone(), b: b.as_tensor().clone(), scale: 0.5 });
+        vars.extend([(format!("{path} a"), a), (format!("{path} b"), b)]);
+    }
+    vars
 }

@@ -207,4 +207,5 @@ fn a_recipe_suits_itself_to_length_and_keys() {
     assert_eq!(seen(recipe(&[1001, 1050], 0, 33)), (0, false));
     assert_eq!(seen(recipe(&[1002], 9, 33)), (9, true));
     assert_eq!(seen(recipe(&[], 81, 33)), (33, false));
+    assert_eq!([1, 5, 8, 10, 12, 13].map(|window| recipe(&[], window, 33).train_window), [5, 5, 5, 9, 9, 13]);
 }

@@ -121,11 +121,17 @@ impl Conv {
 
     /// Writes what the tile reads of `x`, (reach, count), to `out`.
     pub(super) fn unroll(&self, gpu: &dyn Gpu, x: Values, out: Values, tile: &Tile) -> Result<()> {
+        let args = self.tile_args(x, out, tile)?;
+        gpu.launch(&Launch::columns("unroll", x.of, [tile.count, self.reach()], args)?)
+    }
+
+    /// What the kernels that unroll a tile, and fold it back, are told.
+    pub(super) fn tile_args(&self, from: Values, to: Values, tile: &Tile) -> Result<Vec<Arg>> {
         let g = &self.geometry;
         let [frames, rows, columns] = self.size_in;
-        let args = vec![
-            x.into(),
-            out.into(),
+        Ok(vec![
+            from.into(),
+            to.into(),
             Arg::int(self.inputs)?,
             Arg::int(self.taps)?,
             Arg::int(self.side)?,
@@ -139,8 +145,7 @@ impl Conv {
             Arg::int(g.before)?,
             Arg::int(g.stride)?,
             i32::from(g.doubled).into(),
-        ];
-        gpu.launch(&Launch::columns("unroll", x.of, [tile.count, self.reach()], args)?)
+        ])
     }
 }
 

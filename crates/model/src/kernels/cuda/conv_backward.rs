@@ -105,29 +105,10 @@ impl Conv {
 
     /// Adds the tile's `unrolled` values (reach, count) to the `sums` of the input's shape.
     fn fold(&self, gpu: &dyn Gpu, unrolled: Values, sums: Values, tile: &Tile) -> Result<()> {
-        let g = &self.geometry;
-        let [frames, rows, columns] = self.size_in;
         let [first_row, end_row] = self.rows_read(tile);
-        let pixels = end_row.saturating_sub(first_row) * columns;
-        let args = vec![
-            unrolled.into(),
-            sums.into(),
-            Arg::int(self.inputs)?,
-            Arg::int(self.taps)?,
-            Arg::int(self.side)?,
-            self.first_read(tile.frame).into(),
-            Arg::int(frames)?,
-            Arg::int(rows)?,
-            Arg::int(columns)?,
-            Arg::int(self.size_out[2])?,
-            Arg::long(tile.from),
-            Arg::long(tile.count),
-            Arg::int(g.before)?,
-            Arg::int(g.stride)?,
-            i32::from(g.doubled).into(),
-            Arg::int(first_row)?,
-            Arg::long(pixels),
-        ];
+        let pixels = end_row.saturating_sub(first_row) * self.size_in[2];
+        let mut args = self.tile_args(unrolled, sums, tile)?;
+        args.extend([Arg::int(first_row)?, Arg::long(pixels)]);
         let grid = [pixels.div_ceil(THREADS), self.inputs * self.taps];
         gpu.launch(&Launch::new("fold".into(), grid, THREADS, args)?)
     }

@@ -11,8 +11,8 @@ use candle_core::{DType, Device, Tensor};
 use lora_edit_adapt::{Adapter, Recipe, TrainInput, TrainState, train};
 use lora_edit_model::flow::NoiseStream;
 use lora_edit_model::plan::{
-    ImageSizes, Machine, Memory, Mode, Networks, Plan, Residency, Stage, Task, TextSizes, TransformerSizes,
-    VaeSizes, Work,
+    ImageSizes, Machine, Memory, Mode, Networks, Pairs, Plan, Residency, Stage, Task, TextSizes,
+    TransformerSizes, VaeSizes, Work,
 };
 use lora_edit_model::{
     ClipVision, ClipVisionConfig, Placement, Tiling, TransformerConfig, Umt5Config, Umt5Encoder, VaeConfig,
@@ -41,12 +41,13 @@ impl Asked {
                  [--recompute] [--no-pictures]"
             )
         };
-        let (mut task, mut tiling, mut pictures) = (Task::Generate { guided: false, rank: 0 }, None, true);
+        let (mut task, mut tiling, mut pictures) =
+            (Task::Generate { guided: false, adapter: Pairs::NONE }, None, true);
         let mut memory = Memory::default();
         let mut options = options.iter();
         while let Some(&option) = options.next() {
             match option {
-                "--train" => task = Task::Train { rank: RANK, window: None },
+                "--train" => task = Task::Train { adapter: Pairs::published(RANK), window: None },
                 "--tile" => tiling = Some(Tiling::square(options.next().context("--tile SIDE")?.parse()?)),
                 "--stream" => memory.residency = Residency::Streamed,
                 "--recompute" => memory.recompute = true,

@@ -19,6 +19,8 @@ pub struct AdapterContents {
     pub provenance: Option<Provenance>,
     /// Adapted layers, over both experts where there are two.
     pub layers: usize,
+    /// The parts of a block that they are in, such as `self_attn`, each once, in alphabetical order.
+    pub parts: Vec<String>,
     /// Blocks of the transformer with an adapted layer.
     pub blocks: usize,
     /// Inner widths of the pairs, each once, rising.
@@ -59,6 +61,7 @@ impl AdapterContents {
     fn of(header: &Header) -> Self {
         let mut contents = Self { provenance: Provenance::of_metadata(&header.metadata), ..Self::default() };
         let (mut blocks, mut ranks, mut dtypes) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let mut parts = BTreeSet::new();
         for (key, entry) in &header.tensors {
             let Some(name) = parse(key) else {
                 contents.ignored.push(key.clone());
@@ -80,10 +83,13 @@ impl AdapterContents {
                 ranks.insert(rank);
                 contents.width = contents.width.or(layer.ends_with("self_attn.q").then_some(inputs));
                 contents.image_layers |= layer.ends_with("_img");
-                blocks.insert(layer.split('.').nth(1).unwrap_or_default().to_owned());
+                let place: Vec<&str> = layer.split('.').collect();
+                blocks.extend(place.get(1).map(ToString::to_string));
+                parts.extend(place.get(2).map(ToString::to_string));
             }
         }
         contents.blocks = blocks.len();
+        contents.parts = parts.into_iter().collect();
         contents.ranks = ranks.into_iter().collect();
         contents.dtypes = dtypes.into_iter().collect();
         contents

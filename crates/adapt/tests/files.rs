@@ -216,6 +216,7 @@ fn contents_are_told_from_the_header() {
     let expected = AdapterContents {
         provenance: Some(provenance()),
         layers: 20,
+        parts: ["cross_attn", "ffn", "self_attn"].map(String::from).to_vec(),
         blocks: 2,
         ranks: vec![3],
         width: Some(24),

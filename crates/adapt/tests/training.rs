@@ -54,6 +54,34 @@ fn every_way_of_using_memory_trains_the_same_bytes() {
     }
 }
 
+/// Blocks whose first adapted layer comes late, or whose last comes early, are walked through as whole ones are.
+#[test]
+fn an_adapter_of_some_layers_trains_alike_in_every_way_and_resumes() {
+    let (fixture, folder) = (Fixture::read("peft_i2v_clip"), tempfile::tempdir().unwrap());
+    let file = folder.path().join("checkpoint.safetensors");
+    for part in ["self_attn", "cross_attn", "ffn"] {
+        let mut recipe = recipe(4);
+        recipe.adapter.targets.retain(|layer| layer.starts_with(part));
+        let (expected, _) = run(&fixture, &recipe);
+        assert!(expected.layers().iter().all(|layer| layer.path.contains(part)));
+        let memory = Memory { residency: Residency::Streamed, recompute: true };
+        let mut model = fixture.model_with(&Placement::default(), &memory);
+        let adapter = Adapter::create(&mut model, &recipe.adapter, recipe.seed).unwrap();
+        let mut state = TrainState::new(&adapter, &recipe).unwrap();
+        let stop = |report: &StepReport<'_>| match report.step {
+            2 => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        };
+        train(&model, &adapter, &recipe, &mut state, |_| Ok(fixture.input()), stop).unwrap();
+        checkpoint::save(&file, &adapter, &recipe, &state).unwrap();
+
+        let (model, adapter) = fresh(&fixture, &recipe);
+        let mut state = checkpoint::resume(&file, &adapter, &recipe).unwrap();
+        train(&model, &adapter, &recipe, &mut state, |_| Ok(fixture.input()), go_on).unwrap();
+        assert!(bits(&adapter) == bits(&expected), "{part}");
+    }
+}
+
 /// The mean over noise levels and noises that the training has not seen.
 fn validation_loss(model: &WanTransformer, input: &TrainInput) -> f64 {
     let loss = |i: u64| {

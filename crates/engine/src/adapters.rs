@@ -109,6 +109,7 @@ fn of_contents(contents: &AdapterContents) -> Vec<(&'static str, String)> {
     let mut lines = vec![
         ("rank", numbers(&contents.ranks)),
         ("layers", format!("{} in {} blocks{}", contents.layers, contents.blocks, width(contents.width))),
+        ("targets", contents.parts.join(", ")),
         ("numbers", format!("{} in {}", contents.parameters, contents.dtypes.join(", "))),
     ];
     if contents.low_noise_expert {

@@ -168,6 +168,7 @@ fn recipe(args: &EditArgs, inputs: &Inputs) -> Recipe {
     Recipe {
         rank: args.rank.unwrap_or(default.rank),
         alpha: args.rank.map_or(default.alpha, |rank| rank as f64),
+        targets: args.targets.unwrap_or(default.targets),
         steps: args.train_steps.unwrap_or(default.steps),
         learning_rate: args.learning_rate.unwrap_or(default.learning_rate),
         mask_loss_weight: args.mask_loss_weight.unwrap_or(default.mask_loss_weight),

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{Ended, Workplace};
+use serde_json::json;
 
 fn adapter_file(place: &Workplace, summary: &serde_json::Value) -> PathBuf {
     place.path("cache/adapters").join(format!("{}.safetensors", summary["adapterId"].as_str().unwrap()))
@@ -18,7 +19,7 @@ fn foreign(name: &str) -> String {
     folder.join(format!("{name}.safetensors")).to_str().unwrap().to_owned()
 }
 
-fn json(run: &Ended) -> serde_json::Value {
+fn shown(run: &Ended) -> serde_json::Value {
     assert_eq!(run.code, Some(0), "{run:?}");
     serde_json::from_str(&run.stdout).unwrap()
 }
@@ -39,7 +40,7 @@ fn an_adapter_of_the_cache_tells_where_it_comes_from() {
     let place = Workplace::new();
     let summary = place.edit(&[]).summary();
     let id = summary["adapterId"].as_str().unwrap();
-    let shown = json(&place.run(&["adapters", "show", &id[..6], "--json"]));
+    let shown = shown(&place.run(&["adapters", "show", &id[..6], "--json"]));
     let (contents, provenance) = (&shown["contents"], &shown["contents"]["provenance"]);
     assert_eq!(shown["adapter"], id);
     assert_eq!((&provenance["base"], &provenance["frames"]), (&"tiny".into(), &"1001-1005".into()));
@@ -52,11 +53,8 @@ fn an_adapter_of_the_cache_tells_where_it_comes_from() {
     );
     let recipe: serde_json::Value = serde_json::from_str(provenance["recipe"].as_str().unwrap()).unwrap();
     assert_eq!(recipe["rank"], 2);
-    assert_eq!((&contents["layers"], &contents["ranks"]), (&20.into(), &serde_json::json!([2])));
-    assert_eq!(
-        (&contents["dtypes"], &contents["ignored"]),
-        (&serde_json::json!(["bf16"]), &serde_json::json!([]))
-    );
+    assert_eq!((&contents["layers"], &contents["ranks"]), (&20.into(), &json!([2])));
+    assert_eq!((&contents["dtypes"], &contents["ignored"]), (&json!(["bf16"]), &json!([])));
 
     // By its file too, from wherever it is.
     let copy = place.path("handed on.safetensors");
@@ -71,6 +69,29 @@ fn an_adapter_of_the_cache_tells_where_it_comes_from() {
 }
 
 #[test]
+fn an_adapter_of_some_layers_is_another_one_and_says_so() {
+    let place = Workplace::new();
+    let whole = place.edit(&[]).summary();
+    let all = place.edit(&["--targets", "ffn, cross_attn,self_attn"]).summary();
+    assert_eq!((&all["adapterId"], &all["trained"]), (&whole["adapterId"], &false.into()));
+    let some = place.edit(&["--targets", "ffn"]).summary();
+    assert_ne!(some["adapterId"], whole["adapterId"]);
+    let id = some["adapterId"].as_str().unwrap();
+    let shown = shown(&place.run(&["adapters", "show", id, "--json"]));
+    assert_eq!((&shown["contents"]["layers"], &shown["contents"]["parts"]), (&4.into(), &json!(["ffn"])));
+    assert_eq!(shown["training"]["recipe"]["targets"], "ffn");
+    let lines = place.run(&["adapters", "show", id]).stdout;
+    assert!(lines.lines().any(|line| line == "targets         ffn"), "{lines}");
+    // It is read again for another generation.
+    assert_eq!(place.edit(&["--targets", "ffn", "--seed", "2"]).summary()["trained"], false);
+    let refused = place.edit(&["--targets", "ffn,attention"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    for words in ["--targets", "attention", "self_attn, cross_attn, ffn"] {
+        assert!(refused.stderr.contains(words), "{refused:?}");
+    }
+}
+
+#[test]
 fn a_file_from_elsewhere_tells_what_can_be_known() {
     let place = Workplace::new();
     let run = place.run(&["adapters", "show", &foreign("adapter_second_kohya")]);
@@ -78,7 +99,7 @@ fn a_file_from_elsewhere_tells_what_can_be_known() {
     for words in ["another program", "rank            5", "20 in 2 blocks of width 24", "bf16"] {
         assert!(run.stdout.contains(words), "no {words} in {}", run.stdout);
     }
-    let both = json(&place.run(&["adapters", "show", "--json", &foreign("adapter_experts")]));
+    let both = shown(&place.run(&["adapters", "show", "--json", &foreign("adapter_experts")]));
     assert_eq!(
         (&both["contents"]["lowNoiseExpert"], &both["contents"]["provenance"]),
         (&true.into(), &().into())

@@ -171,7 +171,7 @@ impl Run<'_> {
     ) -> Result<Plans, JobError> {
         let (recipe, most) = (&self.job.recipe, models::defaults(&self.job.base.name).geometry.most_frames);
         let extent = Extent::of(shot, most);
-        let generation = self.wanted.as_ref().map(|wanted| extent.generation(recipe.rank, wanted.sampling));
+        let generation = self.wanted.as_ref().map(|wanted| extent.generation(recipe, wanted.sampling));
         let (training, limit) = (trains.then(|| extent.training(recipe)), limit(self.resources, device)?);
         let plans = Plans::of(parts, training, generation, Machine::of(device), limit)?;
         self.progress.plan(plans.table(), plans.peak());

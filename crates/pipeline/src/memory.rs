@@ -1,7 +1,7 @@
 //! The memory plan of a job: what it will hold, before a weight is read, and the mode that fits.
 
 use lora_edit_model::plan::{
-    ImageSizes, Machine, Networks, Plan, Residency, Task, TextSizes, TransformerSizes, VaeSizes, Work,
+    ImageSizes, Machine, Networks, Pairs, Plan, Residency, Task, TextSizes, TransformerSizes, VaeSizes, Work,
     choose, free_memory,
 };
 use lora_edit_model::{ClipVisionConfig, DeviceWish, Umt5Config, Weights};
@@ -72,14 +72,21 @@ impl Extent {
     /// The plan's input for a training; a window of 0 leaves it to the plan.
     pub fn training(&self, recipe: &Recipe) -> Work {
         let window = Some(self.clip(recipe.train_window)).filter(|_| recipe.train_window > 0);
-        self.work(Task::Train { rank: recipe.rank, window }, self.clip(recipe.train_window))
+        self.work(Task::Train { adapter: pairs(recipe), window }, self.clip(recipe.train_window))
     }
 
     /// The plan's input for a generation with the shot's adapter.
-    pub fn generation(&self, rank: usize, sampling: &Sampling) -> Work {
-        let rank = if sampling.without_adapter { 0 } else { rank };
-        self.work(Task::Generate { guided: sampling.is_guided(), rank }, self.clip(sampling.window))
+    pub fn generation(&self, recipe: &Recipe, sampling: &Sampling) -> Work {
+        let adapter = if sampling.without_adapter { Pairs::NONE } else { pairs(recipe) };
+        self.work(Task::Generate { guided: sampling.is_guided(), adapter }, self.clip(sampling.window))
     }
+}
+
+/// What an adapter of this recipe consists of.
+fn pairs(recipe: &Recipe) -> Pairs {
+    let attentions =
+        ["self_attn.q", "cross_attn.q"].iter().filter(|layer| recipe.targets.adapt(layer)).count();
+    Pairs { rank: recipe.rank, attentions, feed_forward: recipe.targets.adapt("ffn.0") }
 }
 
 impl Plans {
@@ -191,7 +198,8 @@ mod tests {
 
     fn plans(limit: Option<u64>) -> Result<Plans, JobError> {
         let extent = Extent { frames: 17, size: [192, 320], most_frames: 33 };
-        let (train, generate) = (extent.training(&Recipe::NANO), extent.generation(16, &Sampling::NANO));
+        let (train, generate) =
+            (extent.training(&Recipe::NANO), extent.generation(&Recipe::NANO, &Sampling::NANO));
         Plans::of(&nano(), Some(train), Some(generate), Machine::Cpu, limit)
     }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use lora_edit_adapt::{Adapter, AdapterConfig, HeldBack, Provenance, Schedule, TrainState, checkpoint};
 use lora_edit_model::guidance::Expert;
-use lora_edit_shot::job::{Job, Recipe};
+use lora_edit_model::names::BLOCK_LINEARS;
+use lora_edit_shot::job::{Job, Recipe, Targets};
 use lora_edit_store::Store;
 
 use crate::adapter_files::{self, AdapterFiles};
@@ -83,10 +84,15 @@ fn remove(path: &Path) {
     }
 }
 
+/// The layers of each block that are adapted. Those of the CLIP image never are, as published.
+fn layers(targets: &Targets) -> Vec<String> {
+    BLOCK_LINEARS.into_iter().filter(|layer| targets.adapt(layer)).map(String::from).collect()
+}
+
 /// Each of two experts learns at the noise levels at which it is asked.
 pub(crate) fn adapt_recipe(recipe: &Recipe, expert: Option<Expert>) -> lora_edit_adapt::Recipe {
     lora_edit_adapt::Recipe {
-        adapter: AdapterConfig { rank: recipe.rank, alpha: recipe.alpha, ..AdapterConfig::default() },
+        adapter: AdapterConfig { rank: recipe.rank, alpha: recipe.alpha, targets: layers(&recipe.targets) },
         steps: recipe.steps,
         learning_rate: recipe.learning_rate,
         schedule: if recipe.cosine { Schedule::Cosine } else { Schedule::Constant },

@@ -6,10 +6,12 @@
 mod event;
 mod sampling;
 mod status;
+mod targets;
 
 pub use event::{EXIT_STOPPED, Event, EventLog, FailureKind};
 pub use sampling::{NoiseExpert, Sampler, Sampling, ScheduleKind, StackedLora};
 pub use status::{JobState, JobStatus, REMOTE_SILENCE, write_pid};
+pub use targets::{NoTargets, Targets};
 
 use crate::ids::{AdapterId, EditId, JobId, ResultId, ShotId};
 use crate::range::FrameRange;
@@ -53,6 +55,9 @@ pub struct Recipe {
     pub rank: usize,
     /// Its strength is `alpha / rank`.
     pub alpha: f64,
+    /// The layers it adapts.
+    #[serde(skip_serializing_if = "Targets::are_all")]
+    pub targets: Targets,
     /// Optimiser steps.
     pub steps: usize,
     /// AdamW's rate, at its start if it falls.
@@ -88,6 +93,7 @@ impl Recipe {
     pub const NANO: Self = Self {
         rank: 16,
         alpha: 16.0,
+        targets: Targets::ALL,
         steps: 300,
         learning_rate: 3e-3,
         cosine: false,

@@ -64,6 +64,8 @@ fn job_files_are_camel_case_and_tolerate_new_settings() {
     for key in ["\"learningRate\"", "\"maskLossWeight\"", "\"withoutAdapter\"", "\"kind\":\"generate\""] {
         assert!(text.contains(key), "{key} in {text}");
     }
+    // Adapters keep their ids: what is as published is not written.
+    assert!(!text.contains("targets"), "{text}");
     let older = r#"{"rank": 8}"#;
     assert_eq!(serde_json::from_str::<Recipe>(older).unwrap(), Recipe { rank: 8, ..Recipe::default() });
 }

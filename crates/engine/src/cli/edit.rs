@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
+use lora_edit_shot::job::Targets;
 
 use super::{CacheArgs, MachineArgs};
 
@@ -105,6 +106,10 @@ pub struct ModelArgs {
     /// Rank of the adapter [default: the model's].
     #[arg(long, value_name = "N", value_parser = at_least_one(), help_heading = "Model")]
     pub rank: Option<usize>,
+    /// Layers of each block to adapt: a list of self_attn, cross_attn and ffn with commas; fewer learn less and are smaller
+    /// [default: all three, as published].
+    #[arg(long, value_name = "LIST", help_heading = "Model")]
+    pub targets: Option<Targets>,
     /// Learning rate [default: the model's].
     #[arg(long, value_name = "RATE", value_parser = positive, allow_negative_numbers = true, help_heading = "Model")]
     pub learning_rate: Option<f64>,

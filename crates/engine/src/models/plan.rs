@@ -27,7 +27,7 @@ pub fn plan(
     let [width, height] = size.unwrap_or_else(|| wide(geometry.area_px, geometry.multiple));
     let extent = Extent { frames, size: [height, width], most_frames: geometry.most_frames };
     let device = device::choose(resources.device)?;
-    let (training, generation) = (extent.training(&recipe), extent.generation(recipe.rank, &sampling));
+    let (training, generation) = (extent.training(&recipe), extent.generation(&recipe, &sampling));
     let (machine, limit) = (Machine::of(&device), limit(resources, &device)?);
     let plans = Plans::of(&found.parts, Some(training), Some(generation), machine, limit)?;
     println!("{}", plans.table());

@@ -8,7 +8,7 @@ use crate::transformer::STORED_FROM;
 use crate::umt5_config::Umt5Config;
 use crate::weights::{TensorInfo, Weights};
 
-use super::{Machine, Residency};
+use super::{Machine, Pairs, Residency};
 
 /// The networks of a model, by their headers.
 #[derive(Clone, Debug)]
@@ -212,10 +212,13 @@ impl TransformerSizes {
         self.outside.numbers + self.blocks.iter().map(Part::numbers).sum::<u64>()
     }
 
-    /// Numbers of the low-rank pairs of an adapter of this rank on the ten published layers of every block.
-    pub(super) fn adapter_numbers(&self, rank: usize) -> u64 {
+    /// Numbers of the low-rank pairs of an adapter, over all blocks.
+    pub(super) fn adapter_numbers(&self, pairs: Pairs) -> u64 {
         let (dim, ffn) = (self.config.dim() as u64, self.config.ffn_dim as u64);
-        self.config.num_layers as u64 * rank as u64 * (8 * 2 * dim + 2 * (dim + ffn))
+        // Each attention has four layers, all of the width; the feed-forward part has two.
+        let attentions = pairs.attentions as u64 * 4 * 2 * dim;
+        let feed_forward = if pairs.feed_forward { 2 * (dim + ffn) } else { 0 };
+        self.config.num_layers as u64 * pairs.rank as u64 * (attentions + feed_forward)
     }
 }
 

@@ -62,16 +62,38 @@ pub enum Task {
     Generate {
         /// Whether the network is asked with a negative prompt too.
         guided: bool,
-        /// Rank of the adapter beside the weights; 0 without one.
-        rank: usize,
+        /// The adapter beside the weights.
+        adapter: Pairs,
     },
     /// Training an adapter.
     Train {
-        /// Its rank.
-        rank: usize,
+        /// What it consists of.
+        adapter: Pairs,
         /// Frames that a step learns from; none leaves it to the plan.
         window: Option<usize>,
     },
+}
+
+/// The low-rank pairs of an adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pairs {
+    /// Inner width of each; 0 without an adapter.
+    pub rank: usize,
+    /// How many of a block's two attentions have them.
+    pub attentions: usize,
+    /// Whether a block's feed-forward part has them.
+    pub feed_forward: bool,
+}
+
+impl Pairs {
+    /// No adapter.
+    pub const NONE: Self = Self { rank: 0, attentions: 0, feed_forward: false };
+
+    /// On the ten published layers of every block.
+    pub fn published(rank: usize) -> Self {
+        Self { rank, attentions: 2, feed_forward: true }
+    }
 }
 
 /// One work, at one size.
@@ -277,13 +299,13 @@ impl Stages<'_> {
     }
 
     fn sample(&self) -> StagePlan {
-        let Task::Generate { rank, guided } = self.work.task else { return self.stage(Stage::Sample) };
+        let Task::Generate { adapter, guided } = self.work.task else { return self.stage(Stage::Sample) };
         let latent = |sizes: &TransformerSizes| {
             if guided { 4 * sizes.config.out_channels as u64 * self.clip(sizes).cells } else { 0 }
         };
         let held =
             |t: &TransformerSizes| transformer::sampling(&t.config, self.clip(t), self.machine) + latent(t);
-        let adapter = self.networks.transformers.iter().map(|t| 4 * t.adapter_numbers(rank)).sum();
+        let adapter = self.networks.transformers.iter().map(|t| 4 * t.adapter_numbers(adapter)).sum();
         StagePlan {
             weights: self.networks(),
             activations: self.most(held),
@@ -293,12 +315,12 @@ impl Stages<'_> {
     }
 
     fn train(&self) -> StagePlan {
-        let Task::Train { rank, .. } = self.work.task else { return self.stage(Stage::Train) };
+        let Task::Train { adapter, .. } = self.work.task else { return self.stage(Stage::Train) };
         let memory = self.mode.memory;
         let held =
             |t: &TransformerSizes| transformer::training(&t.config, self.clip(t), self.machine, memory);
         // The pair, its gradient and two moments, in f32.
-        let adapter = self.most(|t| 16 * t.adapter_numbers(rank));
+        let adapter = self.most(|t| 16 * t.adapter_numbers(adapter));
         StagePlan {
             weights: self.networks(),
             activations: self.most(held),

@@ -68,7 +68,7 @@ fn shorter(work: &Work) -> impl Iterator<Item = Work> + use<> {
             let held = work.held * frames as u64 / work.frames.max(1) as u64;
             Work { frames, held, ..work }
         }
-        Task::Train { rank, .. } => Work { task: Task::Train { rank, window: Some(frames) }, ..work },
+        Task::Train { adapter, .. } => Work { task: Task::Train { adapter, window: Some(frames) }, ..work },
     })
 }
 

@@ -78,11 +78,14 @@ fn matrices(config: &TransformerConfig) -> Vec<(String, Vec<usize>)> {
 }
 
 fn generate(frames: usize, height: usize, width: usize) -> Work {
-    Work { task: Task::Generate { guided: true, rank: 0 }, frames, height, width, held: 0 }
+    Work { task: Task::Generate { guided: true, adapter: Pairs::NONE }, frames, height, width, held: 0 }
 }
 
 fn train(frames: usize, height: usize, width: usize) -> Work {
-    Work { task: Task::Train { rank: 16, window: None }, ..generate(frames, height, width) }
+    Work {
+        task: Task::Train { adapter: Pairs::published(16), window: None },
+        ..generate(frames, height, width)
+    }
 }
 
 fn plain(work: &Work) -> Mode {
@@ -175,13 +178,27 @@ fn a_refusal_names_the_least_and_the_most_that_would_fit() {
     assert!(choose(&shorter, &networks, Machine::Cpu, Some(16 * GIB)).is_ok());
     let longer = Work { frames: shorter.frames + 4, ..shorter };
     assert!(choose(&longer, &networks, Machine::Cpu, Some(16 * GIB)).is_err());
-    let window = Work { task: Task::Train { rank: 16, window: Some(81) }, ..train(81, 480, 832) };
+    let window =
+        Work { task: Task::Train { adapter: Pairs::published(16), window: Some(81) }, ..train(81, 480, 832) };
     let refusal = choose(&window, &networks, Machine::Cpu, Some(14 * GIB)).unwrap_err();
     let shorter = refusal.shorter.unwrap();
     assert!(matches!(shorter.task, Task::Train { window: Some(9..77), .. }), "{shorter:?}");
     assert!(choose(&shorter, &networks, Machine::Cpu, Some(14 * GIB)).is_ok());
     let nothing = choose(&generate(81, 480, 832), &networks, Machine::Cpu, Some(GIB)).unwrap_err();
     assert!(nothing.to_string().ends_with("no smaller picture and no shorter clip would fit"), "{nothing}");
+}
+
+/// Of the 14B model 400 linears and 76.7 M numbers, which all take part in an adapter as published.
+#[test]
+fn an_adapter_counts_by_its_layers() {
+    let sizes = &networks(i2v_14b(40)).transformers[0];
+    let all = Pairs::published(16);
+    assert_eq!(sizes.adapter_numbers(all), 76_677_120);
+    let attentions = sizes.adapter_numbers(Pairs { feed_forward: false, ..all });
+    let feed_forward = sizes.adapter_numbers(Pairs { attentions: 0, ..all });
+    assert_eq!(attentions + feed_forward, 76_677_120);
+    assert_eq!(sizes.adapter_numbers(Pairs { attentions: 1, feed_forward: false, ..all }), attentions / 2);
+    assert_eq!(sizes.adapter_numbers(Pairs::NONE), 0);
 }
 
 /// With ever less memory: first the VAE is cut, then blocks are computed anew, then streamed, then windows shrink.
@@ -207,7 +224,7 @@ fn the_fastest_mode_that_fits_is_chosen() {
     assert!(recomputed < streamed && streamed < cut, "{modes:?}");
     assert!(modes.windows(2).all(|pair| pair[1].window <= pair[0].window), "{modes:?}");
     assert_eq!(modes.last().unwrap().window, LEAST_WINDOW);
-    let fixed = Work { task: Task::Train { rank: 16, window: Some(17) }, ..work };
+    let fixed = Work { task: Task::Train { adapter: Pairs::published(16), window: Some(17) }, ..work };
     assert_eq!(choose(&fixed, &networks, Machine::Cpu, None).unwrap().mode.window, 17);
 }
 

@@ -44,7 +44,7 @@ fn probed(model: &WanTransformer, input: &TrainInput, recipe: &Recipe, probe: us
 }
 
 /// `work` on `model` while its low-rank pairs, though the same numbers in the same memory, ask for no gradient.
-fn without_gradients<T>(model: &mut WanTransformer, work: impl FnOnce(&WanTransformer) -> T) -> T {
+pub fn without_gradients<T>(model: &mut WanTransformer, work: impl FnOnce(&WanTransformer) -> T) -> T {
     let detached = |pair: &LowRank| LowRank { a: pair.a.detach(), b: pair.b.detach(), scale: pair.scale };
     let swap = |(_, linear): (_, &mut lora_edit_model::Linear)| {
         let plain = linear.low_rank.iter().map(detached).collect();

@@ -22,7 +22,7 @@ pub use adapter::{Adapter, Layer};
 pub use error::AdaptError;
 pub use file::{Precision, Provenance};
 pub use gradients::loss_and_gradients;
-pub use held_back::{HeldBack, held_back_loss};
+pub use held_back::{HeldBack, held_back_loss, without_gradients};
 pub use inspect::AdapterContents;
 pub use lora::Lora;
 pub use loss::{TrainInput, flow_loss};

@@ -98,6 +98,7 @@ fn prepare(args: &EditArgs, reporter: &mut Reporter) -> Result<Prepared, JobErro
     let model_dir = args.model.model_dir.as_deref().map(std::path::absolute).transpose()?;
     let mut job = job_for(&ingested, &base, model_dir.as_deref(), recipe, sampling);
     job.checkpoint_every = args.model.checkpoint_every;
+    job.previews = args.model.previews;
     job.write(&root).map_err(other)?;
     Ok(Prepared { inputs, ingested, job, root })
 }

@@ -10,6 +10,7 @@ use lora_edit_shot::AdapterId;
 use lora_edit_shot::image_io::write_png8;
 use lora_edit_shot::job::{BaseRef, FailureKind, Job, Recipe};
 use lora_edit_shot::package::ShotInfo;
+use lora_edit_shot::sheet::ContactSheet;
 use lora_edit_store::{Store, files};
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +89,16 @@ impl AdapterFiles {
         self.root.join("checkpoints").join(self.name("best.safetensors"))
     }
 
+    /// What an adapter in training makes of its shot so far.
+    pub fn preview(&self) -> PathBuf {
+        self.root.join(self.relative_preview())
+    }
+
+    /// The curve of the losses, within the store.
+    pub fn loss_picture(&self) -> PathBuf {
+        self.relative("loss.png").into()
+    }
+
     /// Whether the adapter is trained.
     pub fn exist(&self) -> bool {
         self.weights().is_file()
@@ -106,11 +117,21 @@ impl AdapterFiles {
             &self.root.join(self.relative("loss.csv")),
             losses::csv(losses, held_back).as_bytes(),
         )?;
-        let picture = PathBuf::from(self.relative("loss.png"));
+        let picture = self.loss_picture();
         files::fill_whole(&self.root.join(&picture), |path| {
             write_png8(path, &losses::picture(losses, held_back)).map_err(JobError::from)
         })?;
         Ok(picture)
+    }
+
+    /// Writes [`AdapterFiles::preview`]; its path within the store.
+    pub(crate) fn write_preview(&self, strip: &ContactSheet) -> Result<PathBuf, JobError> {
+        files::fill_whole(&self.preview(), |path| strip.write_png(path).map_err(JobError::from))?;
+        Ok(self.relative_preview())
+    }
+
+    fn relative_preview(&self) -> PathBuf {
+        Path::new("checkpoints").join(self.name("preview.png"))
     }
 
     /// What the adapter's file says of itself, as it is after `step`.

@@ -137,7 +137,8 @@ impl Run<'_> {
         plans.apply(&mut load);
         // As much of the shot as fits is learnt at once, where nobody said how much.
         let recipe = Recipe { train_window: plans.train_window(), ..self.job.recipe.clone() };
-        let job = &Job { recipe, ..self.job.clone() };
+        let previews = self.job.previews && plans.previews;
+        let job = &Job { recipe, previews, ..self.job.clone() };
         let (learning, generating) = self.told(&parts, &shot, edit.as_ref(), &untrained, &job.recipe)?;
         let first = untrained.first().copied().unwrap_or(parts.experts()[0]);
         let mut base = Base::open(&parts, &load, first)?;

@@ -9,8 +9,9 @@ use lora_edit_store::Store;
 use crate::adapter_files::AdapterFiles;
 use crate::base::Base;
 use crate::failure::JobError;
+use crate::preview::Preview;
 use crate::progress::Progress;
-use crate::samples;
+use crate::samples::{self, Samples};
 use crate::stage_two;
 use crate::training::{Trainee, adapt_recipe, begin};
 
@@ -65,7 +66,8 @@ fn first_stage(
     let recipe = adapt_recipe(recipe, base.expert());
     let adapter = Adapter::create(base.transformer_mut()?, &recipe.adapter, recipe.seed)?;
     progress.stage("train");
-    train(base, lesson, id, &adapter, &recipe, |step| inputs[step % inputs.len()].clone(), progress)
+    let order = (0..inputs.len()).collect();
+    train(base, lesson, id, &adapter, &recipe, &Samples::new(inputs, order), progress)
 }
 
 fn second_stage(
@@ -109,7 +111,7 @@ fn second_stage(
         &job.adapter,
         &adapter,
         &recipe,
-        |step| all[order[step]].clone(),
+        &Samples::new(all, order),
         progress,
     )
 }
@@ -121,14 +123,15 @@ fn train(
     id: &AdapterId,
     adapter: &Adapter,
     recipe: &lora_edit_adapt::Recipe,
-    sample: impl Fn(usize) -> TrainInput,
+    samples: &Samples,
     progress: &mut Progress<'_>,
 ) -> Result<Option<usize>, JobError> {
     let files = AdapterFiles::of(lesson.store, id).of_expert(base.expert());
     let mut state = begin(&files.checkpoint(), adapter, recipe)?;
     let first = state.steps_done();
     let trainee = Trainee { adapter, recipe, files: &files, job: lesson.job };
-    let outcome = trainee.run(base, &mut state, sample, progress);
+    let preview = Preview::of(lesson.shot, lesson.job, base, samples.first_window());
+    let outcome = trainee.run(base, &mut state, |step| samples.at(step), preview, progress);
     adapter.detach(base.transformer_mut()?);
     let outcome = outcome?;
     if !outcome.finished {
@@ -136,5 +139,7 @@ fn train(
     }
     let seconds_per_step = outcome.seconds / (outcome.losses.len() - first).max(1) as f64;
     trainee.finish(&state, seconds_per_step, lesson.store)?;
+    // The last preview is gone by now.
+    progress.preview(files.loss_picture());
     Ok(None)
 }

@@ -21,6 +21,7 @@ mod pace;
 pub mod parts;
 pub mod pixels;
 pub mod places;
+mod preview;
 pub mod progress;
 pub mod report;
 mod run;

@@ -42,6 +42,8 @@ pub struct Plans {
     pub train: Option<Plan>,
     /// Its generation, where there is one.
     pub generate: Option<Plan>,
+    /// Whether previews of the training hold no more than is planned.
+    pub previews: bool,
 }
 
 impl Extent {
@@ -106,7 +108,13 @@ impl Plans {
             choose(&work, &networks, machine, limit)
                 .map_err(|refusal| JobError::new(FailureKind::Device, refusal))
         };
-        Ok(Self { train: train.map(plan).transpose()?, generate: generate.map(plan).transpose()? })
+        let (train, generate) = (train.map(plan).transpose()?, generate.map(plan).transpose()?);
+        let peak = train.iter().chain(&generate).map(Plan::peak).max();
+        let previews = train.as_ref().is_some_and(|plan| Some(plan.peak_with_preview(&networks)) <= peak);
+        if train.is_some() && !previews {
+            log::info!("no previews of the training: decoding them would hold more than is planned");
+        }
+        Ok(Self { train, generate, previews })
     }
 
     /// The most that is held at a time.

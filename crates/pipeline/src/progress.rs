@@ -50,6 +50,11 @@ impl<'a> Progress<'a> {
         self.step(done, all, None, left)
     }
 
+    /// Whether somebody asked to stop.
+    pub fn is_stopped(&self) -> bool {
+        (self.stop)()
+    }
+
     /// Tells what the job will hold.
     pub fn plan(&mut self, table: String, peak: Option<u64>) {
         (self.events)(Event::Plan { table, peak_bytes: peak });

@@ -210,12 +210,13 @@ fn caption(qc: &Qc) -> String {
     )
 }
 
-fn display(frame: &Frame, working: WorkingSpace) -> Frame {
+/// A working frame as it is shown.
+pub(crate) fn display(frame: &Frame, working: WorkingSpace) -> Frame {
     colour::to_display(&linear(frame, working), ColourSpace::Linear)
 }
 
 /// Up to `most` of `count` indices, from the first to the last.
-fn evenly(count: usize, most: usize) -> Vec<usize> {
+pub(crate) fn evenly(count: usize, most: usize) -> Vec<usize> {
     let shown = count.min(most);
     (0..shown).map(|i| if shown == 1 { 0 } else { i * (count - 1) / (shown - 1) }).collect()
 }

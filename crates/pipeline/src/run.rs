@@ -15,12 +15,14 @@ use crate::base::Base;
 use crate::best::{best, is_measured};
 use crate::failure::JobError;
 use crate::pace::Pace;
+use crate::preview::Preview;
 use crate::progress::Progress;
 use crate::training::Trainee;
 
 impl Trainee<'_> {
     /// Goes on to the last step, or until it is asked to stop, which leaves a checkpoint. On the way it writes checkpoints
-    /// as the job says, and measures the held-back loss on what the first step learns from.
+    /// as the job says, each with a picture by `preview` where that costs little, and measures the held-back loss on what
+    /// the first step learns from.
     ///
     /// A checkpoint that cannot be written on the way (the disk is full) is tried again later: the one before it stays.
     ///
@@ -31,12 +33,13 @@ impl Trainee<'_> {
         base: &mut Base,
         state: &mut TrainState,
         sample: impl Fn(usize) -> TrainInput,
+        preview: Option<Preview<'_>>,
         progress: &mut Progress<'_>,
     ) -> Result<TrainOutcome, JobError> {
         let first = state.steps_done();
         let saved = Some(first).filter(|&step| step > 0);
         let pace = Pace::new(self.job.checkpoint_every);
-        Run { trainee: *self, progress, pace, saved, first, seconds: 0.0 }.run(base, state, &sample)
+        Run { trainee: *self, progress, pace, preview, saved, first, seconds: 0.0 }.run(base, state, &sample)
     }
 }
 
@@ -44,6 +47,7 @@ struct Run<'a, 'p> {
     trainee: Trainee<'a>,
     progress: &'a mut Progress<'p>,
     pace: Pace,
+    preview: Option<Preview<'a>>,
     /// The step of the checkpoint on disk.
     saved: Option<usize>,
     /// Where this run began.
@@ -68,10 +72,11 @@ impl Run<'_, '_> {
                 return Ok(self.outcome(state, false));
             }
             self.measure(base, state, sample)?;
-            if self.pace.is_due(state.steps_done())
-                && let Err(error) = self.save(state)
-            {
-                log::warn!("{}", self.unsaved(state, &error));
+            if self.pace.is_due(state.steps_done()) {
+                match self.save(state) {
+                    Ok(()) => self.look(base, state.steps_done()),
+                    Err(error) => log::warn!("{}", self.unsaved(state, &error)),
+                }
             }
         }
         Ok(self.outcome(state, true))
@@ -162,6 +167,18 @@ impl Run<'_, '_> {
         match self.trainee.files.write_losses(&state.losses, &state.held_back) {
             Ok(picture) => self.progress.preview(picture),
             Err(error) => log::warn!("the loss curve is not written: {error}"),
+        }
+    }
+
+    /// Shows what the adapter makes of the shot so far. Nothing that fails here costs the training more than a warning.
+    fn look(&mut self, base: &mut Base, step: usize) {
+        let (steps, of) = (step - self.first, self.trainee.recipe.steps);
+        let preview = self.preview.as_mut().filter(|preview| preview.is_affordable(steps, self.seconds));
+        let Some(preview) = preview.filter(|_| step < of) else { return };
+        match preview.write(base, self.trainee.files, step, || self.progress.is_stopped()) {
+            Ok(Some(picture)) => self.progress.preview(picture),
+            Ok(None) => {}
+            Err(error) => log::warn!("no preview after step {step}: {error}"),
         }
     }
 

@@ -15,6 +15,30 @@ use crate::progress::Progress;
 use crate::told::Picture;
 use crate::windows;
 
+/// What each step of a training learns from.
+pub(crate) struct Samples {
+    all: Vec<TrainInput>,
+    /// The sample of each step, over and over.
+    order: Vec<usize>,
+}
+
+impl Samples {
+    /// `all` of them, as `order` says, which must name samples that there are; the shot's first window comes first of all.
+    pub fn new(all: Vec<TrainInput>, order: Vec<usize>) -> Self {
+        Self { all, order }
+    }
+
+    /// What `step`, from 0, learns from.
+    pub fn at(&self, step: usize) -> TrainInput {
+        self.all[self.order[step % self.order.len()]].clone()
+    }
+
+    /// The shot's first window, as it is.
+    pub fn first_window(&self) -> &TrainInput {
+        &self.all[0]
+    }
+}
+
 /// The shot's windows, plain and in recoloured variants, encoded once; `most` of them at most, the plain ones first.
 /// `None` when stopped meanwhile.
 pub(crate) fn of_shot(

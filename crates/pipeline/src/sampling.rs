@@ -78,7 +78,7 @@ impl Asked<'_> {
     }
 }
 
-fn schedule(sampling: &Sampling) -> Schedule {
+pub(crate) fn schedule(sampling: &Sampling) -> Schedule {
     let convention = match sampling.schedule {
         ScheduleKind::Exact => Convention::Exact,
         ScheduleKind::Wan => Convention::Wan,
@@ -86,7 +86,7 @@ fn schedule(sampling: &Sampling) -> Schedule {
     Schedule::new(convention, sampler(sampling.sampler), sampling.steps, sampling.shift)
 }
 
-fn sampler(sampler: Sampler) -> sample::Sampler {
+pub(crate) fn sampler(sampler: Sampler) -> sample::Sampler {
     match sampler {
         Sampler::Euler => sample::Sampler::Euler,
         Sampler::UniPc => sample::Sampler::UniPc,

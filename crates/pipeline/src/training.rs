@@ -61,7 +61,7 @@ impl Trainee<'_> {
             None => (adapter, state.losses.len()),
         };
         adapter_files::write(adapter, step, job, files, state, seconds_per_step, store)?;
-        [files.checkpoint(), files.best()].iter().for_each(|path| remove(path));
+        [files.checkpoint(), files.best(), files.preview()].iter().for_each(|path| remove(path));
         Ok(())
     }
 }

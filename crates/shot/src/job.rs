@@ -175,6 +175,9 @@ pub struct Job {
     /// Training steps from one checkpoint to the next; by time without. The adapter does not depend on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<usize>,
+    /// Whether what the adapter makes of the shot is shown on the way. The adapter does not depend on it.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub previews: bool,
     /// The adapter of stage 1 that it goes on from, where the edit is learnt from in stage 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_stage: Option<AdapterId>,
@@ -248,6 +251,7 @@ impl Job {
             sampling: None,
             adapter,
             checkpoint_every: None,
+            previews: true,
             first_stage: None,
             result: None,
         }
@@ -274,10 +278,11 @@ impl Job {
         Self { first_stage: Some(self.adapter), adapter, result, ..self }
     }
 
-    /// The id: a hash of all fields but for how often checkpoints are written.
+    /// The id: a hash of all fields but for those that say what can be seen and resumed on the way.
     pub fn id(&self) -> JobId {
         let mut hasher = Hasher::new("job");
-        JobId::of(hasher.field("job", canonical(&Self { checkpoint_every: None, ..self.clone() })))
+        let plain = Self { checkpoint_every: None, previews: true, ..self.clone() };
+        JobId::of(hasher.field("job", canonical(&plain)))
     }
 
     /// Writes `jobs/ID/job.json` under the store's root and returns the id. What an earlier run of the
@@ -365,6 +370,14 @@ fn clear(root: &Path, id: &JobId, names: &[&str]) -> Result<(), JobError> {
 
 fn stop_file(root: &Path, id: &JobId) -> PathBuf {
     folder(root, id).join("stop")
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// JSON with the fields in the order of the type: equal values give equal bytes. These types have

@@ -54,6 +54,8 @@ fn a_job_reads_back_and_its_id_covers_every_field() {
     assert_eq!(jobs[0].adapter, jobs[2].adapter, "a generation reuses the adapter");
     let longer = Recipe { steps: Recipe::NANO.steps + 1, ..Recipe::default() };
     assert_ne!(Job::train(job().shot, job().base, longer).adapter, job().adapter);
+    let unseen = Job { previews: false, checkpoint_every: Some(5), ..job() };
+    assert_eq!(unseen.id(), job().id(), "what is seen on the way makes no other job");
     let elsewhere = BaseRef { model_dir: Some("/models".into()), ..job().base };
     assert_eq!(Job::train(job().shot, elsewhere, Recipe::default()).adapter, job().adapter);
 }
@@ -64,8 +66,8 @@ fn job_files_are_camel_case_and_tolerate_new_settings() {
     for key in ["\"learningRate\"", "\"maskLossWeight\"", "\"withoutAdapter\"", "\"kind\":\"generate\""] {
         assert!(text.contains(key), "{key} in {text}");
     }
-    // Adapters keep their ids: what is as published is not written.
-    assert!(!text.contains("targets"), "{text}");
+    // Adapters and jobs keep their ids: what is as it always was is not written.
+    assert!(!text.contains("targets") && !text.contains("previews"), "{text}");
     let older = r#"{"rank": 8}"#;
     assert_eq!(serde_json::from_str::<Recipe>(older).unwrap(), Recipe { rank: 8, ..Recipe::default() });
 }

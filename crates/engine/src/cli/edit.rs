@@ -140,6 +140,11 @@ pub struct ModelArgs {
     /// Training steps from one checkpoint to the next [default: by time, about every 30 s].
     #[arg(long, value_name = "N", value_parser = at_least_one(), help_heading = "Model")]
     pub checkpoint_every: Option<usize>,
+    /// Draw at checkpoints what the adapter makes of the unedited shot so far, into checkpoints in the cache: a tenth of the
+    /// training's time at most, and the same adapter. None of a model with two experts.
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL", num_args = 0..=1,
+          default_missing_value = "true", help_heading = "Model")]
+    pub previews: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub machine: MachineArgs,

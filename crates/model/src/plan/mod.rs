@@ -192,6 +192,14 @@ impl Plan {
         Self { work: *work, machine, mode, stages, limit: None }
     }
 
+    /// The most that is held where a training also samples and decodes one of its windows on the way. Sampling holds
+    /// less than a training step; decoding comes beside all that the training keeps.
+    pub fn peak_with_preview(&self, networks: &Networks) -> u64 {
+        let work = Work { frames: self.mode.window, ..self.work };
+        let stages = Stages { work: &work, networks, machine: self.machine, mode: self.mode };
+        self.peak().max(stages.decode().total() + stages.train().adapter)
+    }
+
     /// The most that is held at a time.
     pub fn peak(&self) -> u64 {
         self.stages.iter().map(StagePlan::total).max().unwrap_or(0)

@@ -201,6 +201,24 @@ fn an_adapter_counts_by_its_layers() {
     assert_eq!(sizes.adapter_numbers(Pairs::NONE), 0);
 }
 
+/// Beside what the training keeps, a window is decoded as a generation decodes it. Of few frames that is the most.
+#[test]
+fn a_preview_is_counted_beside_the_training() {
+    let networks = networks(i2v_14b(1));
+    let of = |work: Work| {
+        let memory = Memory { residency: Residency::Streamed, recompute: true };
+        Plan::of(&work, &networks, Machine::Cpu, Mode { memory, ..plain(&work) })
+    };
+    let both = |frames| {
+        let decoding = of(generate(frames, 480, 832)).stages.pop().unwrap();
+        decoding.total() + of(train(frames, 480, 832)).stages.pop().unwrap().adapter
+    };
+    let (short, long) = (of(train(5, 480, 832)), of(train(81, 480, 832)));
+    assert!(both(5) > short.peak() && both(81) < long.peak());
+    assert_eq!(short.peak_with_preview(&networks), both(5));
+    assert_eq!(long.peak_with_preview(&networks), long.peak());
+}
+
 /// With ever less memory: first the VAE is cut, then blocks are computed anew, then streamed, then windows shrink.
 #[test]
 fn the_fastest_mode_that_fits_is_chosen() {

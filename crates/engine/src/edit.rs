@@ -176,6 +176,7 @@ fn recipe(args: &EditArgs, inputs: &Inputs) -> Recipe {
         look_variants: args.look_variants.unwrap_or(default.look_variants),
         keep_best: args.keep_best,
         source_prompt: args.source_prompt.clone().unwrap_or_default(),
+        prompt_prefix: args.prompt_prefix.clone().unwrap_or(default.prompt_prefix),
         train_window: args.train_window.unwrap_or(default.train_window),
         stage2_epochs: args.stage2_epochs.unwrap_or(stage2_epochs),
         stage2_rate: args.stage2_rate.unwrap_or(default.stage2_rate),

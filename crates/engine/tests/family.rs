@@ -104,6 +104,27 @@ fn words_of_the_plate_belong_to_the_adapter_and_those_of_the_edit_to_the_result(
     assert_ne!(first.0, ids(&["--source-prompt", "a box"]).0);
 }
 
+/// As if it had been written before both prompts, in training and in generation.
+#[test]
+fn a_prefix_stands_before_both_prompts() {
+    let place = place(Kind::WithImage);
+    let guided = ["--guidance", "4"];
+    let with = |more: &[&str]| picture(&place, &[&guided[..], more].concat());
+    let prefixed = ["--prompt-prefix", "p3rs0n,", "--source-prompt", "a square", "--prompt", "a red square"];
+    let made = with(&prefixed);
+    assert_eq!(made, with(&["--source-prompt", "p3rs0n, a square", "--prompt", "p3rs0n, a red square"]));
+    assert_ne!(made, with(&["--source-prompt", "a square", "--prompt", "p3rs0n, a red square"]));
+    assert_ne!(made, with(&["--source-prompt", "p3rs0n, a square", "--prompt", "a red square"]));
+    // Without words of one's own it is the prompt.
+    assert_eq!(
+        with(&["--prompt-prefix", "p3rs0n,"]),
+        with(&["--source-prompt", "p3rs0n,", "--prompt", "p3rs0n,"])
+    );
+    let ids = |more: &[&str]| edit(&place, more).summary()["adapterId"].to_string();
+    assert_eq!(ids(&["--prompt-prefix", ""]), ids(&[]), "none is as it always was");
+    assert_ne!(ids(&["--prompt-prefix", "p3rs0n,"]), ids(&[]));
+}
+
 #[test]
 fn samplers_shift_and_step_cache_reach_the_sampling() {
     let place = place(Kind::WithImage);
@@ -227,7 +248,9 @@ fn a_model_without_an_input_for_the_mask_is_refused_by_name() {
 #[test]
 fn words_for_a_model_that_takes_none_are_refused() {
     let place = Workplace::new();
-    for more in [["--prompt", "red"], ["--source-prompt", "red"], ["--guidance", "5"]] {
+    let words =
+        [["--prompt", "red"], ["--source-prompt", "red"], ["--prompt-prefix", "red"], ["--guidance", "5"]];
+    for more in words {
         place.edit(&more).failed(2, &["model 'tiny' takes no text"]);
     }
 }

@@ -224,13 +224,16 @@ impl Run<'_> {
         let mut teller = Teller { encoders, takes_image, shot, edit, progress: &mut self.progress };
         let learning = match untrained.is_empty() {
             true => Told::default(),
-            false => teller.tell(&recipe.source_prompt, None, &samples::pictures(shot, edit, recipe))?,
+            false => {
+                let prompt = recipe.prefixed(&recipe.source_prompt);
+                teller.tell(&prompt, None, &samples::pictures(shot, edit, recipe))?
+            }
         };
         let (Some(wanted), Some(edit)) = (&self.wanted, edit) else { return Ok((learning, Told::default())) };
         let Sampling { prompt, negative_prompt, .. } = wanted.sampling;
         let negative = wanted.sampling.is_guided().then_some(negative_prompt.as_str());
         let painted: Vec<Picture> = edit.keys.iter().map(Picture::Painted).collect();
-        Ok((learning, teller.tell(prompt, negative, &painted)?))
+        Ok((learning, teller.tell(&recipe.prefixed(prompt), negative, &painted)?))
     }
 
     /// `Ok(Some(step))` when it was stopped there.

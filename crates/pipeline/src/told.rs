@@ -58,7 +58,7 @@ pub(crate) fn refuse_idle(job: &Job, parts: &Parts, takes_image: bool) -> Result
 /// Words that would change nothing must not look as if they did.
 pub(crate) fn refuse_words(job: &Job, encoders: &Encoders) -> Result<(), JobError> {
     let sampling = job.sampling.as_ref();
-    let has_words = !job.recipe.source_prompt.is_empty()
+    let has_words = !job.recipe.prefixed(&job.recipe.source_prompt).is_empty()
         || sampling.is_some_and(|sampling| {
             !sampling.prompt.is_empty() || !sampling.negative_prompt.is_empty() || sampling.is_guided()
         });

@@ -77,6 +77,10 @@ pub struct Recipe {
     /// What the unedited shot shows, in words, for bases that take text.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub source_prompt: String,
+    /// What stands before every prompt, in training and in generation, for bases that take text: a word that means the
+    /// shot and nothing else.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub prompt_prefix: String,
     /// Frames of a training window, 4n+1: overlapping windows of the shot are learnt one by one, in less memory; 0 is
     /// the whole shot, where the model takes it at once.
     pub train_window: usize,
@@ -103,12 +107,17 @@ impl Recipe {
         look_variants: 16,
         keep_best: true,
         source_prompt: String::new(),
+        prompt_prefix: String::new(),
         train_window: 0,
         reversed: false,
         // Learnt by a network of its size, one example costs more of the shot than it gives (docs/windows.md).
         stage2_epochs: 0,
         stage2_rate: 0.1,
     };
+
+    /// What the published code puts before each caption that it trains on and generates from: the default of "Prompt
+    /// Prefix" in `predata_app.py`, which `predata_additional.py` and `inference.py` take up from `prefix.txt`.
+    pub const PUBLISHED_PREFIX: &str = "p3rs0n,";
 
     /// Rounds of stage 2 as published.
     pub const STAGE2_EPOCHS: usize = 10;
@@ -126,6 +135,12 @@ impl Recipe {
         Self { train_window, reversed: self.reversed || reversed, ..self }
     }
 
+    /// What a base that takes text is told of `prompt`: as published, a space after the prefix.
+    pub fn prefixed(&self, prompt: &str) -> String {
+        let words = [self.prompt_prefix.as_str(), prompt].into_iter().filter(|words| !words.is_empty());
+        words.collect::<Vec<_>>().join(" ")
+    }
+
     /// What stage 1 depends on: nothing of stage 2.
     pub fn of_first_stage(&self) -> Self {
         Self { stage2_epochs: 0, stage2_rate: 1.0, ..self.clone() }
@@ -137,6 +152,7 @@ impl Recipe {
             steps: 100,
             learning_rate: 1e-4,
             look_variants: 0,
+            prompt_prefix: Self::PUBLISHED_PREFIX.to_owned(),
             stage2_epochs: Self::STAGE2_EPOCHS,
             stage2_rate: 1.0,
             ..Self::NANO

@@ -4,6 +4,7 @@
 use lora_edit_shot::job::{
     self, BaseRef, EXIT_STOPPED, Event, EventLog, FailureKind, Job, JobState, JobStatus, Recipe, Sampling,
 };
+use lora_edit_shot::models::defaults;
 use lora_edit_shot::{EditId, JobId, ShotId};
 use std::io::Write;
 use std::path::Path;
@@ -67,9 +68,22 @@ fn job_files_are_camel_case_and_tolerate_new_settings() {
         assert!(text.contains(key), "{key} in {text}");
     }
     // Adapters and jobs keep their ids: what is as it always was is not written.
-    assert!(!text.contains("targets") && !text.contains("previews"), "{text}");
+    for key in ["targets", "promptPrefix", "previews"] {
+        assert!(!text.contains(key), "{key} in {text}");
+    }
     let older = r#"{"rank": 8}"#;
     assert_eq!(serde_json::from_str::<Recipe>(older).unwrap(), Recipe { rank: 8, ..Recipe::default() });
+}
+
+#[test]
+fn the_published_prefix_is_told_to_published_models_alone() {
+    let recipe = |name: &str| defaults(name).recipe;
+    let published = recipe("wan2.1-i2v-14b-480p");
+    assert_eq!(published.prefixed("a red car"), "p3rs0n, a red car");
+    assert_eq!(published.prefixed(""), "p3rs0n,");
+    assert_eq!(recipe("wan2.2-i2v-a14b").prompt_prefix, published.prompt_prefix);
+    assert_eq!(recipe("nano").prefixed("a red car"), "a red car");
+    assert_eq!(recipe("nano").prefixed(""), "");
 }
 
 #[test]

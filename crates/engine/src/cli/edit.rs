@@ -119,6 +119,10 @@ pub struct ModelArgs {
     /// What the unedited plate shows, in words: heard in training, by models that take text.
     #[arg(long, value_name = "TEXT", help_heading = "Model")]
     pub source_prompt: Option<String>,
+    /// What is put before both prompts, of models that take text: a word for this shot; '' for none [default: the model's,
+    /// p3rs0n, of published ones].
+    #[arg(long, value_name = "TEXT", help_heading = "Model")]
+    pub prompt_prefix: Option<String>,
     /// Recoloured variants of the plate to train on beside it, 0 as published [default: the model's].
     #[arg(long, value_name = "N", help_heading = "Model")]
     pub look_variants: Option<usize>,

@@ -64,7 +64,7 @@ fn place(effect: &Effect<'_>, kind: JobKind) -> Result<String> {
     let base = base_model(&engine, &order.model, model_dir)?;
     let ingested = analyse::pull(effect, &order, kind == JobKind::Generate)?;
     warn(effect, &ingested);
-    let job = job_for(&ingested, &base, model_dir, order.recipe, order.sampling);
+    let job = order.way.of(job_for(&ingested, &base, model_dir, order.recipe, order.sampling));
     if is_made(&order.cache, &job) {
         remember(effect, &job)?;
         show_result(effect, &order.cache)?;

@@ -158,16 +158,32 @@ table! {
         "Folder that holds the base models: official or diffusers folders, or ComfyUI's models. Empty: LORA_EDIT_MODELS, then the models that come with the plug-in, then the Hugging Face cache.";
     RANK: Adapter Recipe "rank" "Rank" int(0, [0, 256], [0, 64]),
         "Size of the adapter. More learns finer detail and takes more memory. 0: what suits the model.";
+    TARGETS: Adapter Recipe "targets" "Adapted layers" text(""),
+        "Layers of each block that the adapter is trained on, as a list: self_attn, cross_attn, ffn. Fewer take less memory. Empty: all three.";
     TRAIN_STEPS: Adapter Recipe "trainSteps" "Training steps" int(0, [0, 100_000], [0, 500]),
         "Number of training steps. 0: what suits the model.";
     LEARNING_RATE: Adapter Recipe "learningRate" "Learning rate" number([0.0, 1.0], [0.0, 1e-2]),
         "Step size of the training. Lower it if the loss jumps about. 0: what suits the model.";
+    MASK_LOSS_WEIGHT: Adapter Recipe "maskLossWeight" "Mask loss weight" number([0.0, 100.0], [0.0, 10.0]),
+        "Weight of the training loss inside the mask; 1 is plain, as published. 0: what suits the model.";
+    LOOK_VARIANTS: Adapter Recipe "lookVariants" "Look variants" int(-1, [-1, 1000], [-1, 64]),
+        "Recoloured variants of the plate to train on beside it, so that its look is not learnt by heart. 0 as published. -1: what suits the model.";
     TRAIN_WINDOW: Adapter Recipe "trainWindow" "Training window" int(0, [0, 1000], [0, 81]),
         "Trains on overlapping windows of this many frames, in less memory. 0: the whole shot, as far as model and memory take it at once.";
     STAGE2_EPOCHS: Adapter Recipe "stage2Epochs" "Stage 2 epochs" int(-1, [-1, 1000], [-1, 30]),
         "Rounds of stage 2, which learns the look from the key frames after the first and from Reference. 10 as published; 0 leaves it out. -1: what suits the model.";
+    STAGE2_RATE: Adapter Recipe "stage2Rate" "Stage 2 rate" number([0.0, 10.0], [0.0, 1.0]),
+        "Learning rate of stage 2 as a part of that of stage 1; 1 as published. 0: what suits the model.";
+    KEEP_BEST: Adapter Recipe "keepBest" "Keep best" ON,
+        "Takes an earlier step's adapter where the training came apart after it. Off: always the last, as published.";
+    CHECKPOINT_EVERY: Adapter Recipe "checkpointEvery" "Checkpoint every" int(0, [0, 100_000], [0, 200]),
+        "Training steps from one checkpoint to the next, which is what a crash may cost. 0: by time, about every 30 seconds.";
+    PREVIEWS: Adapter Recipe "previews" "Previews" ON,
+        "Draws at checkpoints what the adapter makes of the unedited shot so far, into checkpoints in the cache folder; takes a tenth of the training's time at most.";
     SOURCE_PROMPT: Adapter Recipe "sourcePrompt" "Source prompt" text(""),
         "What the unedited plate shows, in words, for models that take text. Another one is another training.";
+    PROMPT_PREFIX: Adapter Recipe "promptPrefix" "Prompt prefix" text(""),
+        "What is put before both prompts, for models that take text. Another one is another training. Empty: what suits the model, p3rs0n, for published ones. A single -: nothing.";
     PROMPT: Generate Recipe "prompt" "Prompt" text(""),
         "What the edited shot shows, in words, for models that take text.";
     NEGATIVE_PROMPT: Generate Recipe "negativePrompt" "Negative prompt" text(""),
@@ -206,6 +222,8 @@ table! {
 
     CACHE_DIR: Farm Look "cacheDir" "Cache folder" Kind::Folder,
         "Folder for shots, adapters and results; every machine of a farm must see it. Empty: LORA_EDIT_CACHE, then the user's cache folder.";
+    MEMORY_LIMIT: Farm Recipe "memoryLimit" "Memory limit (GiB)" number([0.0, 4096.0], [0.0, 96.0]),
+        "Memory that a job holds at most on the device that computes. It takes longer then, or is refused before it starts. 0: LORA_EDIT_MEMORY_LIMIT, then what is free.";
     ON_MISSING: Farm Look "onMissing" "On missing result" choice(ON_MISSING_ITEMS),
         "What to render while there is no result. Error fails the frame, Source passes the picture through. Auto: Error without a GUI, Source with one.";
 

@@ -1,14 +1,18 @@
 //! The table's values as typed settings: what a render reads, and what a button reads.
 
+mod work;
+
 use std::path::PathBuf;
 
-use lora_edit_shot::job::{Recipe, Sampler, Sampling, StackedLora};
+use lora_edit_shot::job::{Recipe, Sampling};
 use lora_edit_shot::models;
 use lora_edit_shot::{ColourSpace, FrameRange, ResultId};
 use ofx::{Effect, Error, Result};
 
 use crate::describe::SOURCE;
 use crate::params::{self, Param};
+
+pub use work::Way;
 
 /// What the node gives out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +93,8 @@ pub struct Order {
     pub recipe: Recipe,
     /// How to sample.
     pub sampling: Sampling,
+    /// How to go about it, which changes nothing of what is made.
+    pub way: Way,
     /// The store.
     pub cache: PathBuf,
 }
@@ -127,7 +133,7 @@ impl Order {
         let keys = keys(effect)?;
         let references = references(effect)?;
         let mut recipe =
-            recipe(effect, defaults.recipe)?.for_shot(&frames, &keys, defaults.geometry.most_frames);
+            work::recipe(effect, defaults.recipe)?.for_shot(&frames, &keys, defaults.geometry.most_frames);
         // A reference has no other use.
         if !references.is_empty() && effect.value::<i32>(params::STAGE2_EPOCHS.name)? < 0 {
             recipe.stage2_epochs = recipe.stage2_epochs.max(Recipe::STAGE2_EPOCHS);
@@ -142,7 +148,8 @@ impl Order {
             model,
             model_dir: (!model_dir.is_empty()).then(|| model_dir.into()),
             recipe,
-            sampling: sampling(effect, defaults.sampling)?,
+            sampling: work::sampling(effect, defaults.sampling)?,
+            way: Way::read(effect)?,
             cache: cache(effect)?,
         })
     }
@@ -228,69 +235,4 @@ fn on_missing(effect: &Effect<'_>) -> Result<OnMissing> {
 
 fn unknown_item(param: &Param, item: i32) -> Error {
     Error::failed(format!("{} has no item {item}", param.name))
-}
-
-/// The seed is left out: another take of the generation must not cost another training.
-fn recipe(effect: &Effect<'_>, default: Recipe) -> Result<Recipe> {
-    let rank = count(effect, &params::RANK, default.rank)?;
-    Ok(Recipe {
-        rank,
-        alpha: if rank == default.rank { default.alpha } else { rank as f64 },
-        steps: count(effect, &params::TRAIN_STEPS, default.steps)?,
-        learning_rate: number(effect, &params::LEARNING_RATE)?.unwrap_or(default.learning_rate),
-        source_prompt: text(effect, &params::SOURCE_PROMPT)?.trim().to_owned(),
-        train_window: count(effect, &params::TRAIN_WINDOW, default.train_window)?,
-        stage2_epochs: usize::try_from(effect.value::<i32>(params::STAGE2_EPOCHS.name)?)
-            .unwrap_or(default.stage2_epochs),
-        ..default
-    })
-}
-
-fn sampling(effect: &Effect<'_>, default: Sampling) -> Result<Sampling> {
-    let negative = text(effect, &params::NEGATIVE_PROMPT)?.trim().to_owned();
-    Ok(Sampling {
-        steps: count(effect, &params::SAMPLER_STEPS, default.steps)?,
-        sampler: sampler(effect, default.sampler)?,
-        shift: number(effect, &params::SHIFT)?.unwrap_or(default.shift),
-        guidance: number(effect, &params::GUIDANCE)?.unwrap_or(default.guidance),
-        guidance_low: number(effect, &params::GUIDANCE_LOW)?.or(default.guidance_low),
-        seed: seed(effect)?,
-        prompt: text(effect, &params::PROMPT)?.trim().to_owned(),
-        negative_prompt: if negative.is_empty() { default.negative_prompt } else { negative },
-        lora: loras(&text(effect, &params::LORA)?)?,
-        step_cache: number(effect, &params::STEP_CACHE)?.unwrap_or(default.step_cache),
-        ..default
-    })
-}
-
-fn sampler(effect: &Effect<'_>, default: Sampler) -> Result<Sampler> {
-    match effect.value::<i32>(params::SAMPLER.name)? {
-        0 => Ok(default),
-        1 => Ok(Sampler::Euler),
-        2 => Ok(Sampler::UniPc),
-        3 => Ok(Sampler::DpmPp),
-        other => Err(unknown_item(&params::SAMPLER, other)),
-    }
-}
-
-/// `PATH[:STRENGTH]; ...`: their contents are read, since a result is known by them.
-fn loras(list: &str) -> Result<Vec<StackedLora>> {
-    let named = list.split(';').map(str::trim).filter(|entry| !entry.is_empty());
-    named.map(|entry| StackedLora::read(entry).map_err(|error| format!("lora: {error}").into())).collect()
-}
-
-/// Nothing where the model's own is wanted: at 0, and at what no limit would let through.
-fn number(effect: &Effect<'_>, param: &Param) -> Result<Option<f64>> {
-    let value: f64 = effect.value(param.name)?;
-    Ok(Some(value).filter(|value| value.is_finite() && *value > 0.0))
-}
-
-/// A number of things; the model's own at 0. Hosts may ignore the range.
-fn count(effect: &Effect<'_>, param: &Param, default: usize) -> Result<usize> {
-    let value = effect.value::<i32>(param.name)?;
-    Ok(if value > 0 { value as usize } else { default })
-}
-
-fn seed(effect: &Effect<'_>) -> Result<u64> {
-    Ok(effect.value::<i32>(params::SEED.name)?.max(0) as u64)
 }

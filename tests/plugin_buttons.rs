@@ -81,12 +81,53 @@ fn the_table_reaches_the_job() {
 }
 
 #[test]
+fn the_training_is_as_the_node_says() {
+    let stage = Stage::new();
+    let node = stage.node_with(|options| {
+        options.params.insert("targets".into(), saved("ffn, self_attn"));
+        options.params.insert("promptPrefix".into(), saved(" r3d,"));
+    });
+    // 0 of these is a number, not the model's own.
+    for (name, value) in [("lookVariants", 0), ("stage2Epochs", 0), ("keepBest", 0), ("previews", 0)] {
+        set_int(&node, name, value);
+    }
+    set_int(&node, "checkpointEvery", 25);
+    for (name, value) in [("maskLossWeight", 3.0), ("stage2Rate", 0.5), ("memoryLimit", 1.5)] {
+        let _status = node.set(name, ParamValue::Doubles(vec![value])).unwrap();
+    }
+    press(&node, "generate");
+    let job = job(&stage, &text(&node, "jobId"));
+    let expected = Recipe {
+        targets: "self_attn,ffn".parse().unwrap(),
+        prompt_prefix: "r3d,".to_owned(),
+        look_variants: 0,
+        stage2_epochs: 0,
+        keep_best: false,
+        mask_loss_weight: 3.0,
+        stage2_rate: 0.5,
+        ..Recipe::NANO
+    };
+    assert_eq!(job.recipe, expected);
+    assert_eq!((job.checkpoint_every, job.previews, job.memory_limit), (Some(25), false, Some(3 << 29)));
+    stage.expect_no_violations();
+}
+
+#[test]
+fn layers_that_are_none_are_told_with_those_that_are() {
+    let words = ["targets", "'attention'", "self_attn, cross_attn, ffn"];
+    expect_failure(&Stage::new(), "train", &words, |options| {
+        options.params.insert("targets".into(), saved("attention"));
+    });
+}
+
+#[test]
 fn an_untouched_node_leaves_all_to_the_model() {
     let stage = Stage::new();
     let node = stage.node();
     press(&node, "generate");
     let job = job(&stage, &text(&node, "jobId"));
     assert_eq!((job.recipe, job.sampling), (Recipe::NANO, Some(Sampling::NANO)));
+    assert_eq!((job.checkpoint_every, job.previews, job.memory_limit), (None, true, None));
 }
 
 #[test]
@@ -151,7 +192,12 @@ fn a_published_model_is_asked_for_from_the_engine_and_brings_its_own_defaults() 
     let job = job(&stage, &text(&node, "jobId"));
     assert_eq!((job.base.name.as_str(), job.base.fingerprint.as_str()), ("wan2.1-i2v-14b-480p", "f00d"));
     let defaults = lora_edit_shot::models::defaults("wan2.1-i2v-14b-480p");
+    assert_eq!(job.recipe.prompt_prefix, Recipe::PUBLISHED_PREFIX);
     assert_eq!((job.recipe, job.sampling), (defaults.recipe, Some(defaults.sampling)));
+    common::eventually("the engine ended", || press(&node, "refresh").contains("died"));
+    let _status = node.set("promptPrefix", ParamValue::Text("-".to_owned())).unwrap();
+    press(&node, "generate");
+    assert_eq!(self::job(&stage, &text(&node, "jobId")).recipe.prompt_prefix, "");
     let said = ["wan2.1-i2v-14b-480p", "lacks text encoder", "models fetch"];
     expect_failure(&Stage::with_engine(Some(LACKING_ENGINE)), "generate", &said, published);
 }

@@ -38,13 +38,18 @@ fn both_contexts_have_the_clips_and_the_choices() {
 fn defaults_are_left_to_the_model() {
     let stage = Stage::new();
     let node = stage.node();
-    for name in ["rank", "trainSteps", "samplerSteps", "sampler"] {
+    for name in ["rank", "trainSteps", "samplerSteps", "sampler", "checkpointEvery"] {
         assert_eq!(number(&node, name), 0, "{name}");
     }
-    for name in ["learningRate", "guidance", "guidanceLow", "shift", "stepCache"] {
+    for name in ["lookVariants", "stage2Epochs"] {
+        assert_eq!(number(&node, name), -1, "{name}");
+    }
+    let rates =
+        ["learningRate", "maskLossWeight", "stage2Rate", "guidance", "guidanceLow", "shift", "stepCache"];
+    for name in rates.into_iter().chain(["memoryLimit"]) {
         assert_eq!(node.value(name).unwrap(), ParamValue::Doubles(vec![0.0]), "{name}");
     }
-    for name in ["prompt", "negativePrompt", "sourcePrompt", "lora"] {
+    for name in ["prompt", "negativePrompt", "sourcePrompt", "promptPrefix", "targets", "lora"] {
         assert_eq!(text(&node, name), "", "{name}");
     }
     assert_eq!(number(&node, "seed") as u64, Sampling::default().seed);

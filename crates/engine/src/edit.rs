@@ -46,16 +46,13 @@ fn perform_edit(args: &EditArgs, reporter: &mut Reporter) -> Result<Option<Summa
     let (began, stop) = (Instant::now(), StopRequests::listen()?);
     let prepared = prepare(args, reporter).inspect_err(|error| tell_failure(reporter, error))?;
     let Prepared { inputs, ingested, job, root } = &prepared;
-    let (trained, generated) = match perform(
-        root,
-        job,
-        &args.model.machine.resources()?,
-        stop,
-        &mut |event| reporter.tell(event),
-    )? {
-        Outcome::Stopped { .. } => return Ok(None),
-        Outcome::Done { trained, generated } => (trained, generated),
-    };
+    let (trained, generated) =
+        match perform(root, job, &args.model.machine.resources(job.memory_limit)?, stop, &mut |event| {
+            reporter.tell(event)
+        })? {
+            Outcome::Stopped { .. } => return Ok(None),
+            Outcome::Done { trained, generated } => (trained, generated),
+        };
     let result_id = job.result.as_ref().ok_or_else(|| other("an edit without a result"))?;
     let result = ResultReader::open(root, result_id).map_err(result_error)?;
     let max_diff_outside_mask = write(args, inputs, &result, reporter)?;
@@ -99,6 +96,7 @@ fn prepare(args: &EditArgs, reporter: &mut Reporter) -> Result<Prepared, JobErro
     let mut job = job_for(&ingested, &base, model_dir.as_deref(), recipe, sampling);
     job.checkpoint_every = args.model.checkpoint_every;
     job.previews = args.model.previews;
+    job.memory_limit = args.model.machine.memory_limit;
     job.write(&root).map_err(other)?;
     Ok(Prepared { inputs, ingested, job, root })
 }

@@ -55,7 +55,7 @@ fn run(command: &Command) -> Result<Ending, JobError> {
         Command::Status(args) => status::status(args),
         Command::Models(ModelsCommand::List { model_dir }) => models::list(model_dir.as_deref()),
         Command::Models(ModelsCommand::Plan { name, model_dir, frames, size, machine }) => {
-            models::plan(name, model_dir.as_deref(), *frames, *size, &machine.resources()?)
+            models::plan(name, model_dir.as_deref(), *frames, *size, &machine.resources(None)?)
         }
         Command::Models(ModelsCommand::Locate { name, model_dir, json }) => {
             models::locate(name, model_dir.as_deref(), *json)

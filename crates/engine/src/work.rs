@@ -29,7 +29,8 @@ pub fn work(args: &WorkArgs) -> Result<Ending, JobError> {
     }
     let stop = StopRequests::listen()?;
     let mut reporter = Reporter::for_people();
-    match perform(&root, &job, &args.machine.resources()?, stop, &mut |event| reporter.tell(event))? {
+    let resources = args.machine.resources(job.memory_limit)?;
+    match perform(&root, &job, &resources, stop, &mut |event| reporter.tell(event))? {
         Outcome::Done { .. } => Ok(Ending::Done),
         Outcome::Stopped { .. } => Ok(Ending::Stopped),
     }

@@ -64,6 +64,16 @@ fn under_a_limit_it_is_done_another_way_with_the_same_result() {
 }
 
 #[test]
+fn a_job_keeps_its_limit_until_another_is_given() {
+    let place = Workplace::new();
+    place.edit(&["--memory-limit", "1MiB"]).failed(5, &["1 MiB", "the least is"]);
+    let job = place.cached("jobs").remove(0);
+    place.run(&["work", &job]).failed(5, &["1 MiB", "the least is"]);
+    let run = place.run(&["work", &job, "--memory-limit", "8GiB"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+}
+
+#[test]
 fn a_limit_that_is_no_amount_is_refused() {
     let place = Workplace::new();
     let run = place.edit(&["--memory-limit", "much"]);

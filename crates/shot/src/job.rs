@@ -194,6 +194,9 @@ pub struct Job {
     /// Whether what the adapter makes of the shot is shown on the way. The adapter does not depend on it.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub previews: bool,
+    /// Bytes that it may hold at most, where whoever does it says nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_limit: Option<u64>,
     /// The adapter of stage 1 that it goes on from, where the edit is learnt from in stage 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_stage: Option<AdapterId>,
@@ -268,6 +271,7 @@ impl Job {
             adapter,
             checkpoint_every: None,
             previews: true,
+            memory_limit: None,
             first_stage: None,
             result: None,
         }
@@ -294,10 +298,10 @@ impl Job {
         Self { first_stage: Some(self.adapter), adapter, result, ..self }
     }
 
-    /// The id: a hash of all fields but for those that say what can be seen and resumed on the way.
+    /// The id: a hash of all fields but for those that say how to go about it.
     pub fn id(&self) -> JobId {
         let mut hasher = Hasher::new("job");
-        let plain = Self { checkpoint_every: None, previews: true, ..self.clone() };
+        let plain = Self { checkpoint_every: None, previews: true, memory_limit: None, ..self.clone() };
         JobId::of(hasher.field("job", canonical(&plain)))
     }
 

@@ -55,8 +55,8 @@ fn a_job_reads_back_and_its_id_covers_every_field() {
     assert_eq!(jobs[0].adapter, jobs[2].adapter, "a generation reuses the adapter");
     let longer = Recipe { steps: Recipe::NANO.steps + 1, ..Recipe::default() };
     assert_ne!(Job::train(job().shot, job().base, longer).adapter, job().adapter);
-    let unseen = Job { previews: false, checkpoint_every: Some(5), ..job() };
-    assert_eq!(unseen.id(), job().id(), "what is seen on the way makes no other job");
+    let way = Job { previews: false, checkpoint_every: Some(5), memory_limit: Some(1 << 30), ..job() };
+    assert_eq!(way.id(), job().id(), "how it is gone about makes no other job");
     let elsewhere = BaseRef { model_dir: Some("/models".into()), ..job().base };
     assert_eq!(Job::train(job().shot, elsewhere, Recipe::default()).adapter, job().adapter);
 }
@@ -68,7 +68,7 @@ fn job_files_are_camel_case_and_tolerate_new_settings() {
         assert!(text.contains(key), "{key} in {text}");
     }
     // Adapters and jobs keep their ids: what is as it always was is not written.
-    for key in ["targets", "promptPrefix", "previews"] {
+    for key in ["targets", "promptPrefix", "previews", "memoryLimit"] {
         assert!(!text.contains(key), "{key} in {text}");
     }
     let older = r#"{"rank": 8}"#;

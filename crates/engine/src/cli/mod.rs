@@ -142,25 +142,25 @@ pub struct MachineArgs {
     /// What to compute on: auto, cpu, cuda, cuda:N or metal; auto is an NVIDIA GPU if there is one, else the CPU.
     #[arg(long, default_value_t = DeviceWish::Auto, value_name = "DEVICE", help_heading = "Machine")]
     pub device: DeviceWish,
-    /// Memory to hold at most, such as 12GiB, on the device that computes [default: LORA_EDIT_MEMORY_LIMIT, else what is
-    /// free]. Blocks are then read from their file while they are needed, the pictures cut into tiles, a training into
+    /// Memory to hold at most, such as 12GiB, on the device that computes [default: the job's, else LORA_EDIT_MEMORY_LIMIT,
+    /// else what is free]. Blocks are then read from their file while they are needed, the pictures cut into tiles, a training into
     /// windows; what does not fit is refused before it starts.
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes, help_heading = "Machine")]
     pub memory_limit: Option<u64>,
 }
 
 impl MachineArgs {
-    /// With what the environment says.
+    /// With what the job says, and after it the environment.
     ///
     /// # Errors
     /// When the environment's limit is no amount of memory.
-    pub fn resources(&self) -> Result<Resources, JobError> {
+    pub fn resources(&self, of_job: Option<u64>) -> Result<Resources, JobError> {
         let variable = std::env::var(MEMORY_LIMIT).ok().filter(|value| !value.trim().is_empty());
         let from_environment = variable
             .map(|value| parse_bytes(&value))
             .transpose()
             .map_err(|reason| JobError::new(FailureKind::Usage, format!("{MEMORY_LIMIT}: {reason}")))?;
-        Ok(Resources { device: self.device, memory_limit: self.memory_limit.or(from_environment) })
+        Ok(Resources { device: self.device, memory_limit: self.memory_limit.or(of_job).or(from_environment) })
     }
 }
 

@@ -86,6 +86,8 @@ pub const FRAME_RANGE_ITEMS: &[&str] = &["Source range", "Custom"];
 pub const SPACE_ITEMS: &[&str] = &["Linear", "sRGB"];
 /// Items of [`SAMPLER`].
 pub const SAMPLER_ITEMS: &[&str] = &["Model's own", "Euler", "UniPC", "DPM++"];
+/// Items of [`CARRY`].
+pub const CARRY_ITEMS: &[&str] = &["Model's own", "On", "Off"];
 /// Items of [`ON_MISSING`].
 pub const ON_MISSING_ITEMS: &[&str] = &["Auto", "Error", "Source"];
 /// Items of [`OUTPUT`].
@@ -200,6 +202,8 @@ table! {
         "Number of steps from noise to picture. 0: what suits the model.";
     LORA: Generate Recipe "lora" "LoRAs" text(""),
         "LoRA files to add beside the shot's adapter, as PATH or PATH:STRENGTH, separated by semicolons.";
+    CARRY: Generate Recipe "carry" "Carry paint" choice(CARRY_ITEMS),
+        "Carries the painted frames along the plate's own motion and in its light; the model then generates only what they do not show. Model's own: on for nano, off for published models, as published.";
     STEP_CACHE: Generate Recipe "stepCache" "Step cache" number([0.0, 1.0], [0.0, 0.2]),
         "Reuses steps at which little changes: faster, not exact. On nano at 20 UniPC steps 0.05 errs by 2 % of the latent, 0.1 by 13 %. 0: off.";
     SEED: Generate Recipe "seed" "Seed" int(1, [0, i32::MAX], [0, 100]),

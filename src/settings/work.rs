@@ -81,9 +81,19 @@ pub(super) fn sampling(effect: &Effect<'_>, default: Sampling) -> Result<Samplin
         prompt: text(effect, &params::PROMPT)?.trim().to_owned(),
         negative_prompt: if negative.is_empty() { default.negative_prompt } else { negative },
         lora: loras(&text(effect, &params::LORA)?)?,
+        carry: carry(effect, default.carry)?,
         step_cache: number(effect, &params::STEP_CACHE)?.unwrap_or(default.step_cache),
         ..default
     })
+}
+
+fn carry(effect: &Effect<'_>, default: bool) -> Result<bool> {
+    match effect.value::<i32>(params::CARRY.name)? {
+        0 => Ok(default),
+        1 => Ok(true),
+        2 => Ok(false),
+        other => Err(unknown_item(&params::CARRY, other)),
+    }
 }
 
 fn sampler(effect: &Effect<'_>, default: Sampler) -> Result<Sampler> {

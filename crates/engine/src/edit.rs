@@ -203,6 +203,7 @@ fn sampling(args: &EditArgs) -> Result<Sampling, JobError> {
         negative_prompt: args.negative_prompt.clone().unwrap_or(default.negative_prompt),
         lora: args.lora.iter().map(|text| stacked(text)).collect::<Result<_, _>>()?,
         step_cache: args.step_cache,
+        carry: args.carry.unwrap_or(default.carry),
         schedule: default.schedule,
         window: default.window,
     })

@@ -7,6 +7,7 @@ use lora_edit_shot::package::{EditPackage, ShotPackage};
 use lora_edit_shot::{Frame, mask};
 
 use crate::base::Base;
+use crate::carried::{self, Carry};
 use crate::clip::Clip;
 use crate::failure::JobError;
 use crate::pixels::frames_from_video;
@@ -34,6 +35,8 @@ pub struct Generated {
     pub passes: Vec<MadePass>,
     /// Wall time of sampling and decoding.
     pub seconds: f64,
+    /// Part of the mask in which carried paint is known; nothing where none was carried.
+    pub carried_part: Option<f64>,
 }
 
 /// A pass that was made.
@@ -59,8 +62,13 @@ pub fn generate(
 ) -> Result<Generation, JobError> {
     let positions: Vec<usize> = edit.keys.iter().filter_map(|key| shot.info.frames.position(key)).collect();
     let passes = windows::generation(shot.frames.len(), &positions, sampling.window);
+    let carry = match sampling.carry {
+        true => carried::carry(shot, edit, progress)?,
+        false => Some(vec![None; shot.frames.len()]),
+    };
+    let Some(carry) = carry else { return Ok(Generation::Stopped(0)) };
     let mut opening = passes.iter().map(|pass| opening(pass, shot, edit));
-    in_passes(shot, edit, &passes, progress, |clip, progress| {
+    in_passes(shot, edit, &passes, carry, progress, |clip, progress| {
         let picture = opening.next().ok_or_else(|| no_key(shot, edit))?;
         pictures(base, clip, picture, sampling, progress)
     })
@@ -110,16 +118,18 @@ pub(crate) fn in_passes(
     shot: &ShotPackage,
     edit: &EditPackage,
     passes: &[Pass],
+    carry: Carry,
     progress: &mut Progress<'_>,
     mut make: impl FnMut(&Clip, &mut Progress<'_>) -> Result<Pictures, JobError>,
 ) -> Result<Generation, JobError> {
-    let mut made = Made { shot, frames: vec![None; shot.frames.len()] };
+    let mut made = Made { shot, carry, frames: vec![None; shot.frames.len()] };
     let (mut done, mut seconds) = (Vec::with_capacity(passes.len()), 0.0);
     for (index, pass) in passes.iter().enumerate() {
         progress.part(index, passes.len());
         match make(&made.clip(edit, pass)?, progress)? {
             Pictures::Stopped(step) => return Ok(Generation::Stopped(step)),
             Pictures::Made(frames, taken) => {
+                let frames = made.merged(pass, frames);
                 let disagreement = made.disagreement(pass, &frames)?;
                 made.lay(pass, frames);
                 done.push(MadePass { pass: *pass, disagreement });
@@ -128,9 +138,10 @@ pub(crate) fn in_passes(
         }
     }
     progress.part(0, 1);
+    let carried_part = made.carry.iter().any(Option::is_some).then(|| carried::known_part(shot, &made.carry));
     let frames = made.frames.into_iter().collect::<Option<Vec<_>>>();
     let frames = frames.ok_or_else(|| no_key(shot, edit))?;
-    Ok(Generation::Finished(Generated { frames, passes: done, seconds }))
+    Ok(Generation::Finished(Generated { frames, passes: done, seconds, carried_part }))
 }
 
 fn no_key(shot: &ShotPackage, edit: &EditPackage) -> JobError {
@@ -141,6 +152,7 @@ fn no_key(shot: &ShotPackage, edit: &EditPackage) -> JobError {
 /// The frames made so far.
 struct Made<'a> {
     shot: &'a ShotPackage,
+    carry: Carry,
     frames: Vec<Option<Frame>>,
 }
 
@@ -157,8 +169,19 @@ impl Made<'_> {
                 (None, Some(made)) => Some(composite(frame, made)?),
                 (None, None) => None,
             };
+            if let (None, Some(carried)) = (&clip.held[index], &self.carry[position]) {
+                carried::show(&mut clip, index, frame, carried)?;
+            }
         }
         Ok(clip)
+    }
+
+    fn merged(&self, pass: &Pass, frames: Vec<Frame>) -> Vec<Frame> {
+        let merged = |(index, frame): (usize, Frame)| match &self.carry[pass.window.at(index)] {
+            Some(carried) => carried::merged(&frame, carried),
+            None => frame,
+        };
+        frames.into_iter().enumerate().map(merged).collect()
     }
 
     fn disagreement(&self, pass: &Pass, frames: &[Frame]) -> Result<Option<f64>, JobError> {
@@ -234,7 +257,7 @@ mod tests {
             Ok(Pictures::Made(make(pass - 1, clip), 1.0))
         };
         let passes = generation(shot.frames.len(), &keys, most);
-        match in_passes(shot, edit, &passes, &mut progress, make).unwrap() {
+        match in_passes(shot, edit, &passes, vec![None; shot.frames.len()], &mut progress, make).unwrap() {
             Generation::Finished(generated) => generated,
             Generation::Stopped(_) => panic!("stopped"),
         }
@@ -305,7 +328,7 @@ mod tests {
         let (stop, mut events) = (|| false, |_| ());
         let mut progress = Progress::new(&mut events, &stop);
         let make = |_: &Clip, _: &mut Progress<'_>| Ok(Pictures::Stopped(0));
-        let error = in_passes(&shot, &edit, &[], &mut progress, make).unwrap_err();
+        let error = in_passes(&shot, &edit, &[], Vec::new(), &mut progress, make).unwrap_err();
         assert!(error.message.contains("2000") && error.message.contains("1001-1005"), "{error}");
     }
 }

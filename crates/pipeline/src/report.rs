@@ -38,6 +38,9 @@ pub struct Qc {
     /// at a join is to be compared with.
     #[serde(default)]
     pub colour_step_elsewhere: Option<f64>,
+    /// Part of the mask in which paint was carried along the plate's motion; null where none was. The rest is generated.
+    #[serde(default)]
+    pub carried_part: Option<f64>,
     /// Values that are not a number in the generated pictures. Must be 0.
     pub nan_count: usize,
     /// Pixels above 1 in linear light, in the source's crop and in the result.
@@ -80,6 +83,7 @@ pub fn measure(shot: &ShotPackage, edit: &EditPackage, generated: &[Frame]) -> R
         psnr_key_in_mask_db: level(figures.key),
         joins: Vec::new(),
         colour_step_elsewhere: None,
+        carried_part: None,
         nan_count: figures.nan,
         pixels_above_one: figures.above_one,
         train_steps: None,

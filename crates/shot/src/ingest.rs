@@ -88,7 +88,7 @@ pub struct ModelGeometry {
 /// What suits `nano`.
 impl Default for ModelGeometry {
     fn default() -> Self {
-        Self { multiple: 16, area_px: 192 * 128, most_frames: 33 }
+        Self { multiple: 16, area_px: 384 * 224, most_frames: 33 }
     }
 }
 

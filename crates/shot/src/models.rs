@@ -88,6 +88,7 @@ impl Family {
             schedule: ScheduleKind::Wan,
             negative_prompt: negative,
             window: self.geometry().most_frames,
+            carry: false,
             ..Sampling::NANO
         }
     }

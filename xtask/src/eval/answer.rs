@@ -1,7 +1,7 @@
 //! The answers that are compared, and the simple ones among them.
 
 use lora_edit_shot::composite::blend;
-use lora_edit_shot::{ColourSpace, Frame, colour};
+use lora_edit_shot::{ColourSpace, Frame, WorkingSpace, colour};
 use serde::Serialize;
 
 use super::shot::Shot;
@@ -18,6 +18,8 @@ pub enum Answer {
     FlowDirect,
     /// The painted frame carried by flow from frame to frame.
     FlowAccumulated,
+    /// The painted frame carried by the product's own motion, no model.
+    Carried,
     /// The product without the shot's adapter.
     WithoutLora,
     /// The product.
@@ -51,6 +53,17 @@ pub fn simple(shot: &Shot) -> Vec<(Answer, Clip)> {
         (Answer::FirstHeld, held),
         (Answer::Truth, shot.truth.clone()),
     ]
+}
+
+/// The painted frame carried along the surface in each frame's light: what the product begins with.
+pub fn carried(shot: &Shot) -> Clip {
+    let working: Vec<Frame> = shot.source.iter().map(display).collect();
+    let (frames, masks): (Vec<&Frame>, Vec<&Frame>) = (working.iter().collect(), shot.mask.iter().collect());
+    let prepared = lora_edit_motion::carry::Shot::new(&frames, &masks, WorkingSpace::Srgb);
+    let Ok(Some(followed)) = prepared.follow(0, 0..shot.source.len(), &mut |_| true) else { return shot.source.clone() };
+    let carried = followed.carry(&display(shot.painted()));
+    let pictures: Vec<Frame> = carried.into_iter().map(|carried| light(carried.picture)).collect();
+    composited(shot, &pictures)
 }
 
 /// As a screen shows it: sRGB code values in 0..1.

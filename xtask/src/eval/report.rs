@@ -50,12 +50,13 @@ enum Column {
     Flow,
 }
 
-const COLUMNS: [(&str, Column); 8] = [
+const COLUMNS: [(&str, Column); 9] = [
     ("no edit", Column::Answer(Answer::NoEdit)),
     ("first frame held", Column::Answer(Answer::FirstHeld)),
     ("flow direct", Column::Answer(Answer::FlowDirect)),
     ("flow accumulated", Column::Answer(Answer::FlowAccumulated)),
     ("flow-carried", Column::Flow),
+    ("carried alone", Column::Answer(Answer::Carried)),
     ("without LoRA", Column::Answer(Answer::WithoutLora)),
     ("ours", Column::Answer(Answer::Ours)),
     ("VAE alone", Column::Answer(Answer::VaeAlone)),

@@ -24,7 +24,9 @@ pub fn contact_sheet(shot: &Shot, answers: &BTreeMap<Answer, Clip>, report: &Sho
         .row("mask", shown.iter().map(|i| shot.mask[*i].to_rgb()))
         .row_with_gaps("painted", painted);
     let flow = better_flow(report);
-    for (label, answer) in [("ours", Answer::Ours), ("without LoRA", Answer::WithoutLora), ("flow", flow)] {
+    let shown_answers =
+        [("ours", Answer::Ours), ("without LoRA", Answer::WithoutLora), ("carried", Answer::Carried), ("flow", flow)];
+    for (label, answer) in shown_answers {
         if let Some(clip) = answers.get(&answer) {
             sheet = sheet.row(label, row(clip));
         }
@@ -49,6 +51,7 @@ fn caption(report: &ShotReport) -> String {
     let names = [
         (Answer::Ours, "ours"),
         (Answer::WithoutLora, "without LoRA"),
+        (Answer::Carried, "carried alone"),
         (Answer::FlowDirect, "flow direct"),
         (Answer::FlowAccumulated, "flow accumulated"),
         (Answer::FirstHeld, "first frame held"),

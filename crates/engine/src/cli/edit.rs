@@ -189,6 +189,11 @@ pub struct GenerationArgs {
     /// embedded model at 20 UniPC steps: 0.05 reuses 7 steps at 2 % RMS error of the latent, 0.1 reuses 12 at 13 %.
     #[arg(long, default_value_t = 0.0, value_name = "N", value_parser = not_negative, help_heading = "Generation")]
     pub step_cache: f64,
+    /// Carry the painted frames along the plate's own motion, so that the model generates only what they do not show
+    /// [default: the model's; on for nano].
+    #[arg(long, action = clap::ArgAction::Set, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true",
+          help_heading = "Generation")]
+    pub carry: Option<bool>,
     /// Seed of the generation: another seed, another take from the same adapter.
     #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Generation")]
     pub seed: u64,

@@ -134,6 +134,10 @@ pub struct Sampling {
     /// Steps at which the first block changes less than this reuse the others' last answer; 0 computes every step.
     #[serde(skip_serializing_if = "is_zero")]
     pub step_cache: f64,
+    /// Whether the painted frames are carried along the surface by the plate's own motion, so that the model generates
+    /// only what they do not show; published models are shown grey in the whole mask.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub carry: bool,
     /// Frames the model makes at once, at most; longer shots are made in overlapping passes.
     #[serde(skip_serializing_if = "is_nanos_window")]
     pub window: usize,
@@ -154,6 +158,7 @@ impl Sampling {
         negative_prompt: String::new(),
         lora: Vec::new(),
         step_cache: 0.0,
+        carry: true,
         window: 33,
     };
 
@@ -185,6 +190,10 @@ fn is_exact(schedule: &ScheduleKind) -> bool {
 
 fn is_nanos_window(frames: &usize) -> bool {
     *frames == Sampling::NANO.window
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn is_zero(value: &f64) -> bool {
@@ -234,9 +243,10 @@ mod tests {
 
     #[test]
     fn settings_of_older_results_keep_their_identity() {
-        let text = serde_json::to_string(&Sampling::NANO).unwrap();
+        let text = serde_json::to_string(&Sampling { carry: false, ..Sampling::NANO }).unwrap();
         let old =
             r#"{"steps":4,"sampler":"euler","shift":3.0,"guidance":1.0,"seed":1,"withoutAdapter":false}"#;
         assert_eq!(text, old);
+        assert!(!serde_json::from_str::<Sampling>(old).unwrap().carry, "older results carried nothing");
     }
 }

@@ -1,0 +1,201 @@
+//! Paint carried along a surface, in the light of each frame.
+
+use std::fmt;
+use std::ops::Range;
+
+use lora_edit_shot::colour::{from_working, to_working};
+use lora_edit_shot::mask::bounds;
+use lora_edit_shot::{ColourSpace, Frame, Rect, WorkingSpace};
+use rayon::prelude::*;
+
+use crate::fill::{Paint, Seen, follows};
+use crate::light::{Fit, Light};
+use crate::plane::Plane;
+use crate::register::{Pyramid, View, Warped};
+use crate::track::{Way, track};
+
+/// Coverage from which on a pixel shows the surface alone.
+const SOLID: f32 = 0.98;
+
+/// Pixels round the surface that are looked at too.
+const MARGIN: i32 = 8;
+
+/// A shot's pictures, prepared.
+pub struct Shot {
+    working: WorkingSpace,
+    /// Width and height of the frames.
+    size: [u32; 2],
+    /// The part of them that is looked at: the surface in all frames, and a little round it.
+    part: Rect,
+    /// In working code values, for matching.
+    code: Vec<Pyramid>,
+    /// In scene-linear light, going on beyond the mask's edge.
+    light: Vec<[Plane; 3]>,
+    solid: Vec<Plane>,
+}
+
+/// A shot's surface, followed from one frame.
+pub struct Followed<'a> {
+    shot: &'a Shot,
+    key: usize,
+    range: Range<usize>,
+    way: Way,
+}
+
+/// A frame with the paint carried to it.
+#[derive(Debug, Clone)]
+pub struct Carried {
+    /// RGB, working code values, of use inside the mask alone.
+    pub picture: Frame,
+    /// How far each pixel is to be believed, 0..1.
+    pub known: Plane,
+}
+
+impl Shot {
+    /// Of working frames (RGB code values) and the soft masks of the surface, one size.
+    pub fn new(frames: &[&Frame], masks: &[&Frame], working: WorkingSpace) -> Self {
+        let size = frames.first().map_or([0; 2], |frame| frame.size());
+        let part = masks.iter().filter_map(|mask| bounds(mask, 0.0)).reduce(|a, b| a.union(&b));
+        let part = part.unwrap_or(Rect::of_size(size)).expanded(MARGIN).intersect(&Rect::of_size(size));
+        let frames: Vec<Frame> = frames.iter().map(|frame| frame.crop_reflect(part)).collect();
+        let solid: Vec<Plane> = masks.iter().map(|mask| solid(&mask.crop_reflect(part))).collect();
+        let code = frames.par_iter().zip(&solid);
+        let code = code.map(|(frame, solid)| Pyramid::of(beyond(frame, solid, |v| v), solid.clone())).collect();
+        let light = frames.par_iter().zip(&solid);
+        let light = light.map(|(frame, solid)| beyond(frame, solid, |v| linear(working, v))).collect();
+        Self { working, size, part, code, light, solid }
+    }
+
+    /// Follows the surface from frame `key` over the frames of `range`, which holds it; nothing where `go_on`, told how
+    /// many frames are done, says no.
+    ///
+    /// # Errors
+    /// When the key frame shows too little of the surface to follow.
+    pub fn follow(
+        &self,
+        key: usize,
+        range: Range<usize>,
+        go_on: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Option<Followed<'_>>, TooLittle> {
+        let shown = self.solid[key].data.iter().sum::<f32>() as usize;
+        if shown < LEAST {
+            return Err(TooLittle(shown));
+        }
+        let way = track(&self.code[range.clone()], key - range.start, go_on);
+        Ok(way.map(|way| Followed { shot: self, key, range, way }))
+    }
+}
+
+/// Pixels of the surface that a key frame must show at least.
+const LEAST: usize = 64;
+
+/// A key frame that shows too little of the surface: so many pixels with nothing else in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLittle(pub usize);
+
+impl fmt::Display for TooLittle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} pixels lie wholly inside the mask, {LEAST} are needed to follow the surface", self.0)
+    }
+}
+
+impl std::error::Error for TooLittle {}
+
+fn linear(working: WorkingSpace, v: f32) -> f32 {
+    from_working(ColourSpace::Linear, working, v)
+}
+
+fn solid(mask: &Frame) -> Plane {
+    let mask = Plane::of(mask, 0);
+    mask.mapped(|v| f32::from(v >= SOLID))
+}
+
+fn beyond(frame: &Frame, solid: &Plane, map: impl Fn(f32) -> f32) -> [Plane; 3] {
+    std::array::from_fn(|c| Plane::of(frame, c).mapped(&map).spread(solid))
+}
+
+impl Followed<'_> {
+    /// `painted`, the key frame in working code values, as it looks in every frame of the range.
+    pub fn carry(&self, painted: &Frame) -> Vec<Carried> {
+        let shot = self.shot;
+        let solid = &shot.solid[self.key];
+        let paint = beyond(&painted.crop_reflect(shot.part), solid, |v| linear(shot.working, v));
+        let follows = follows(&shot.light[self.key], &paint, solid);
+        let plate = Pyramid::single(shot.light[self.key].clone(), solid.clone());
+        let paint = Pyramid::single(paint, solid.clone());
+        let Range { start, end } = self.range;
+        let mut paints: Vec<Paint> =
+            (start..end).into_par_iter().map(|t| self.carried(t, &plate, &paint)).collect();
+        let known: Vec<Plane> = paints.iter().map(|paint| paint.known.clone()).collect();
+        for t in (self.key + 1..end).chain((start..self.key).rev()) {
+            let nearer = if t > self.key { t - 1 } else { t + 1 };
+            paints[t - start] = self.filled(t, nearer, &paints[t - start], &paints[nearer - start], follows);
+        }
+        paints.iter().zip(&known).map(|(paint, known)| shot.framed(&paint.colour, known)).collect()
+    }
+
+    /// The key frame's paint in the light of frame `t`, known where the key frame shows it.
+    fn carried(&self, t: usize, plate: &View, paint: &View) -> Paint {
+        let at = t - self.range.start;
+        let (field, smear) = (&self.way.fields[at], self.way.smears.as_ref().map(|smears| &smears[at]));
+        let (plate, paint) = (plate.through(field, smear), paint.through(field, smear));
+        let light = light(&self.shot.light[t], &self.shot.solid[t], &plate);
+        let alike = alike(&self.shot.light[t], &light.lit(&plate.colour));
+        // A pixel beyond the outline's, which is mixed with what lies behind, goes on from it.
+        let near = plate.solid.blurred(1.0).mapped(|v| (4.0 * v).min(1.0));
+        Paint { colour: light.lit(&paint.colour), known: near.with(&alike, |near, alike| near * alike) }
+    }
+
+    fn filled(&self, t: usize, nearer: usize, own: &Paint, before: &Paint, follows: f32) -> Paint {
+        let shot = self.shot;
+        let step = &self.way.steps[t - self.range.start];
+        let plate = Pyramid::single(shot.light[nearer].clone(), shot.solid[nearer].clone()).through(step, None);
+        let light = light(&shot.light[t], &shot.solid[t], &plate);
+        let seen = Pyramid::single(before.colour.clone(), shot.solid[nearer].clone()).through(step, None);
+        let seen = Seen { colour: seen.colour, known: seen.solid };
+        let inside = shot.solid[t].blurred(1.0);
+        own.clone().or(&seen, &light).continued(&inside, &shot.light[t], step, follows)
+    }
+}
+
+/// How far two pictures of a surface agree, 0..1, loosely over a pixel's surroundings.
+fn alike(now: &[Plane; 3], lit: &[Plane; 3]) -> Plane {
+    let square = |i: usize| (0..3).map(|c| (root(now[c].data[i]) - root(lit[c].data[i])).powi(2)).sum::<f32>();
+    let squares = Plane { data: (0..now[0].data.len()).map(square).collect(), ..now[0].clone() };
+    squares.blurred(1.5).mapped(|square| 1.0 / (1.0 + square / (3.0 * TOLERANCE * TOLERANCE)))
+}
+
+/// About a display's code values of light.
+fn root(light: f32) -> f32 {
+    light.max(0.0).sqrt()
+}
+
+/// Code values by which plate and carried plate may differ where the paint is half believed.
+const TOLERANCE: f32 = 0.1;
+
+/// The light of a frame beside the key frame's: loosely over far surroundings, then closely over near ones.
+fn light(now: &[Plane; 3], solid: &Plane, plate: &Warped) -> Light {
+    let weight = solid.with(&plate.solid, |a, b| (a * b).powi(2));
+    let far = Fit { sigma: 8.0, noise: 0.01, gain: 0.5, offset: 0.2, tint: 0.005 };
+    let near = Fit { sigma: 3.0, noise: 0.01, gain: 0.2, offset: 0.1, tint: 0.005 };
+    let same = Light::same(weight.width, weight.height);
+    same.fitted(&far, now, &plate.colour, &weight).fitted(&near, now, &plate.colour, &weight)
+}
+
+impl Shot {
+    /// A part's paint at its place in a whole frame.
+    fn framed(&self, colour: &[Plane; 3], known: &Plane) -> Carried {
+        let [left, top] = [self.part.x1 as usize, self.part.y1 as usize];
+        let [width, height] = self.size.map(|side| side as usize);
+        let mut picture = Frame::new(width, height, 3);
+        let mut whole = Plane::filled(width, height, 0.0);
+        for y in 0..known.height {
+            for x in 0..known.width {
+                let code = |c: usize| to_working(ColourSpace::Linear, self.working, colour[c].at(x, y).max(0.0));
+                picture.pixel_mut(left + x, top + y).copy_from_slice(&[0, 1, 2].map(code));
+                whole.data[(top + y) * width + left + x] = known.at(x, y);
+            }
+        }
+        Carried { picture, known: whole }
+    }
+}

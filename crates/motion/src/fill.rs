@@ -1,0 +1,166 @@
+//! Paint for what the key frame does not show: a side that comes round, what was hidden.
+//!
+//! What a frame nearer the key shows already keeps its paint from there, so that it does not change from frame to frame.
+//! What is newly seen is continued from the paint around it, mostly along the motion: what comes round a body carries on
+//! what runs round it. Where the paint follows the plate's own pattern, as a dye does, the pattern of the new place
+//! goes with it; how far it does is measured in the key frame.
+
+use rayon::prelude::*;
+
+use crate::field::Field;
+use crate::light::Light;
+use crate::plane::Plane;
+
+/// Paint in scene-linear light, and where it is known.
+#[derive(Debug, Clone)]
+pub struct Paint {
+    /// The colours.
+    pub colour: [Plane; 3],
+    /// How far each pixel is known, 0..1.
+    pub known: Plane,
+}
+
+/// How far paint follows the plate's pattern: the exponent of the plate's brightness, 0..1.
+///
+/// `plate` and `paint` are the key frame in scene-linear light; `solid` says where they count.
+pub fn follows(plate: &[Plane; 3], paint: &[Plane; 3], solid: &Plane) -> f32 {
+    let detail = |colour: &[Plane; 3]| {
+        let log = brightness(colour).mapped(f32::ln);
+        let near = log.with(solid, |v, w| v * w).blurred(3.0);
+        let near = near.with(&solid.blurred(3.0), |v, w| if w > 1e-3 { v / w } else { 0.0 });
+        log.with(&near, |v, near| v - near)
+    };
+    let (plate, paint) = (detail(plate), detail(paint));
+    let (mut cross, mut square) = (0.0f64, 1e-9);
+    for i in (0..solid.data.len()).filter(|&i| solid.data[i] > 0.99) {
+        // Edges of the paint itself are no pattern of the plate: large steps count little.
+        let trust = 1.0 / (1.0 + f64::from(paint.data[i] / 0.1).powi(2));
+        cross += trust * f64::from(plate.data[i]) * f64::from(paint.data[i]);
+        square += trust * f64::from(plate.data[i]).powi(2);
+    }
+    ((cross / square) as f32).clamp(0.0, 1.0)
+}
+
+/// Below this, brightness has no ratio.
+const DARK: f32 = 0.004;
+
+fn brightness(colour: &[Plane; 3]) -> Plane {
+    let sum = colour[0].with(&colour[1], |r, g| 0.2126 * r + 0.7152 * g);
+    sum.with(&colour[2], |sum, b| (sum + 0.0722 * b).max(DARK))
+}
+
+impl Paint {
+    /// Where this paint is not known, that of a frame nearer the key, seen through the motion to it in this frame's light.
+    pub fn or(mut self, nearer: &Seen, light: &Light) -> Self {
+        let lit = light.lit(&nearer.colour);
+        for i in 0..self.known.data.len() {
+            let from = nearer.known.data[i] * (1.0 - self.known.data[i]);
+            let total = self.known.data[i] + from;
+            if from > 0.0 {
+                let part = from / total;
+                for c in 0..3 {
+                    let own = self.colour[c].data[i];
+                    self.colour[c].data[i] = own + part * (lit[c].data[i] - own);
+                }
+                self.known.data[i] = total;
+            }
+        }
+        self
+    }
+
+    /// All pixels of `inside` that are not known are continued from those that are. `plate` is this frame's, `motion` the
+    /// way to the frame nearer the key.
+    pub fn continued(mut self, inside: &Plane, plate: &[Plane; 3], motion: &Field, follows: f32) -> Self {
+        let width = inside.width;
+        let known: Vec<bool> = self.known.data.iter().zip(&inside.data).map(|(k, w)| *k > 0.5 && *w > 0.0).collect();
+        if !known.contains(&true) {
+            return self;
+        }
+        let pattern = brightness(plate).mapped(|v| v.powf(follows));
+        let missing: Vec<usize> = (0..known.len()).filter(|&i| !known[i] && inside.data[i] > 0.0).collect();
+        let around = Around { paint: &self, known: &known, pattern: &pattern };
+        let found: Vec<[f32; 3]> = missing
+            .par_iter()
+            .map(|&i| around.at(i % width, i / width, [motion.x.data[i], motion.y.data[i]]))
+            .collect();
+        for (&i, found) in missing.iter().zip(&found) {
+            // What is half known is half believed.
+            let own = self.known.data[i];
+            (0..3).for_each(|c| self.colour[c].data[i] = found[c] + own * (self.colour[c].data[i] - found[c]));
+        }
+        self
+    }
+}
+
+/// A painted frame seen through a field.
+pub struct Seen {
+    /// Its paint in its own light.
+    pub colour: [Plane; 3],
+    /// How far it is known there.
+    pub known: Plane,
+}
+
+struct Around<'a> {
+    paint: &'a Paint,
+    known: &'a [bool],
+    pattern: &'a Plane,
+}
+
+/// How much farther paint is continued along the motion than across it.
+const ALONG: f32 = 3.0;
+
+impl Around<'_> {
+    /// The paint around a place, near known pixels first, in the place's own pattern.
+    fn at(&self, x: usize, y: usize, motion: [f32; 2]) -> [f32; 3] {
+        let length = motion[0].hypot(motion[1]);
+        let along = if length > 0.1 { [motion[0] / length, motion[1] / length] } else { [0.0; 2] };
+        let mut reach = 6isize;
+        loop {
+            if let Some(found) = self.within(x, y, along, reach) {
+                return found;
+            }
+            if reach as usize > self.pattern.width.max(self.pattern.height) {
+                return [0; 3].map(|_| 0.0);
+            }
+            reach *= 2;
+        }
+    }
+
+    fn within(&self, x: usize, y: usize, along: [f32; 2], reach: isize) -> Option<[f32; 3]> {
+        let (width, height) = (self.pattern.width as isize, self.pattern.height as isize);
+        let stride = (reach / 8).max(1);
+        let here = self.pattern.at(x, y);
+        let distance = |dx: isize, dy: isize| {
+            let (dx, dy) = (dx as f32, dy as f32);
+            let forth = dx * along[0] + dy * along[1];
+            (dx * dx + dy * dy - forth * forth).max(0.0) + (forth / ALONG).powi(2)
+        };
+        let mut near: Vec<(f32, usize)> = Vec::new();
+        for dy in (-reach..=reach).step_by(stride as usize) {
+            for dx in (-reach..=reach).step_by(stride as usize) {
+                let (px, py) = (x as isize + dx, y as isize + dy);
+                if px < 0 || py < 0 || px >= width || py >= height {
+                    continue;
+                }
+                let i = (py * width + px) as usize;
+                if self.known[i] {
+                    near.push((distance(dx, dy), i));
+                }
+            }
+        }
+        let nearest = near.iter().map(|(d, _)| *d).fold(f32::INFINITY, f32::min);
+        if !nearest.is_finite() {
+            return None;
+        }
+        // Twice as far counts a seventh.
+        let scale = 0.5 / (0.25 * nearest + 0.5);
+        let (mut sum, mut total) = ([0.0f32; 3], 1e-9);
+        for (d, i) in near {
+            let weight = (-(d - nearest) * scale).exp();
+            let pattern = (here / self.pattern.data[i]).clamp(0.25, 4.0);
+            (0..3).for_each(|c| sum[c] += weight * pattern * self.paint.colour[c].data[i]);
+            total += weight;
+        }
+        Some(sum.map(|sum| sum / total))
+    }
+}

@@ -1,0 +1,13 @@
+//! Motion in pictures: follows a surface through a shot inside its mask, and carries paint along with its light.
+#![forbid(unsafe_code)]
+
+pub mod carry;
+pub mod field;
+pub mod fill;
+pub mod light;
+pub mod plane;
+pub mod polynomial;
+pub mod register;
+pub mod solve;
+pub mod spline;
+pub mod track;

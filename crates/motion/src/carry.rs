@@ -142,7 +142,7 @@ impl Followed<'_> {
         let light = light(&self.shot.light[t], &self.shot.solid[t], &plate);
         let alike = alike(&self.shot.light[t], &light.lit(&plate.colour));
         // A pixel beyond the outline's, which is mixed with what lies behind, goes on from it.
-        let near = plate.solid.blurred(1.0).mapped(|v| (4.0 * v).min(1.0));
+        let near = plate.solid.blurred(1.0).mapped(|v| (4.0 * v).clamp(0.0, 1.0));
         Paint { colour: light.lit(&paint.colour), known: near.with(&alike, |near, alike| near * alike) }
     }
 
@@ -153,7 +153,7 @@ impl Followed<'_> {
         let light = light(&shot.light[t], &shot.solid[t], &plate);
         let seen = Pyramid::single(before.colour.clone(), shot.solid[nearer].clone()).through(step, None);
         let seen = Seen { colour: seen.colour, known: seen.solid };
-        let inside = shot.solid[t].blurred(1.0);
+        let inside = shot.solid[t].blurred(1.0).mapped(|v| f32::from(v > 1e-3));
         own.clone().or(&seen, &light).continued(&inside, &shot.light[t], step, follows)
     }
 }

@@ -56,7 +56,8 @@ impl Paint {
         for i in 0..self.known.data.len() {
             let from = nearer.known.data[i] * (1.0 - self.known.data[i]);
             let total = self.known.data[i] + from;
-            if from > 0.0 {
+            // Less than a display can show is rounding.
+            if from > 1e-3 {
                 let part = from / total;
                 for c in 0..3 {
                     let own = self.colour[c].data[i];

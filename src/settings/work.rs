@@ -42,6 +42,7 @@ pub(super) fn recipe(effect: &Effect<'_>, default: Recipe) -> Result<Recipe> {
         learning_rate: number(effect, &params::LEARNING_RATE)?.unwrap_or(default.learning_rate),
         mask_loss_weight: number(effect, &params::MASK_LOSS_WEIGHT)?.unwrap_or(default.mask_loss_weight),
         look_variants: count_or_none(effect, &params::LOOK_VARIANTS, default.look_variants)?,
+        carry: carry(effect, default.carry)?,
         keep_best: effect.value(params::KEEP_BEST.name)?,
         source_prompt: text(effect, &params::SOURCE_PROMPT)?.trim().to_owned(),
         prompt_prefix: prefix(effect, &default)?,

@@ -173,6 +173,7 @@ fn recipe(args: &EditArgs, inputs: &Inputs) -> Recipe {
         mask_loss_weight: args.mask_loss_weight.unwrap_or(default.mask_loss_weight),
         look_variants: args.look_variants.unwrap_or(default.look_variants),
         keep_best: args.keep_best,
+        carry: args.generation.carry.unwrap_or(default.carry),
         source_prompt: args.source_prompt.clone().unwrap_or_default(),
         prompt_prefix: args.prompt_prefix.clone().unwrap_or(default.prompt_prefix),
         train_window: args.train_window.unwrap_or(default.train_window),

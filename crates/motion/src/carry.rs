@@ -35,8 +35,7 @@ pub struct Shot {
 }
 
 /// A shot's surface, followed from one frame.
-pub struct Followed<'a> {
-    shot: &'a Shot,
+pub struct Followed {
     key: usize,
     range: Range<usize>,
     way: Way,
@@ -76,13 +75,13 @@ impl Shot {
         key: usize,
         range: Range<usize>,
         go_on: &mut dyn FnMut(usize) -> bool,
-    ) -> Result<Option<Followed<'_>>, TooLittle> {
+    ) -> Result<Option<Followed>, TooLittle> {
         let shown = self.solid[key].data.iter().sum::<f32>() as usize;
         if shown < LEAST {
             return Err(TooLittle(shown));
         }
         let way = track(&self.code[range.clone()], key - range.start, go_on);
-        Ok(way.map(|way| Followed { shot: self, key, range, way }))
+        Ok(way.map(|way| Followed { key, range, way }))
     }
 }
 
@@ -114,10 +113,10 @@ fn beyond(frame: &Frame, solid: &Plane, map: impl Fn(f32) -> f32) -> [Plane; 3] 
     std::array::from_fn(|c| Plane::of(frame, c).mapped(&map).spread(solid))
 }
 
-impl Followed<'_> {
-    /// `painted`, the key frame in working code values, as it looks in every frame of the range.
-    pub fn carry(&self, painted: &Frame) -> Vec<Carried> {
-        let shot = self.shot;
+impl Followed {
+    /// `painted`, the key frame in working code values, as it looks in every frame of the range. `shot` is the one that
+    /// was followed.
+    pub fn carry(&self, shot: &Shot, painted: &Frame) -> Vec<Carried> {
         let solid = &shot.solid[self.key];
         let paint = beyond(&painted.crop_reflect(shot.part), solid, |v| linear(shot.working, v));
         let follows = follows(&shot.light[self.key], &paint, solid);
@@ -125,29 +124,28 @@ impl Followed<'_> {
         let paint = Pyramid::single(paint, solid.clone());
         let Range { start, end } = self.range;
         let mut paints: Vec<Paint> =
-            (start..end).into_par_iter().map(|t| self.carried(t, &plate, &paint)).collect();
+            (start..end).into_par_iter().map(|t| self.carried(shot, t, &plate, &paint)).collect();
         let known: Vec<Plane> = paints.iter().map(|paint| paint.known.clone()).collect();
         for t in (self.key + 1..end).chain((start..self.key).rev()) {
             let nearer = if t > self.key { t - 1 } else { t + 1 };
-            paints[t - start] = self.filled(t, nearer, &paints[t - start], &paints[nearer - start], follows);
+            paints[t - start] = self.filled(shot, t, nearer, &paints[t - start], &paints[nearer - start], follows);
         }
         paints.iter().zip(&known).map(|(paint, known)| shot.framed(&paint.colour, known)).collect()
     }
 
     /// The key frame's paint in the light of frame `t`, known where the key frame shows it.
-    fn carried(&self, t: usize, plate: &View, paint: &View) -> Paint {
+    fn carried(&self, shot: &Shot, t: usize, plate: &View, paint: &View) -> Paint {
         let at = t - self.range.start;
         let (field, smear) = (&self.way.fields[at], self.way.smears.as_ref().map(|smears| &smears[at]));
         let (plate, paint) = (plate.through(field, smear), paint.through(field, smear));
-        let light = light(&self.shot.light[t], &self.shot.solid[t], &plate);
-        let alike = alike(&self.shot.light[t], &light.lit(&plate.colour));
+        let light = light(&shot.light[t], &shot.solid[t], &plate);
+        let alike = alike(&shot.light[t], &light.lit(&plate.colour));
         // A pixel beyond the outline's, which is mixed with what lies behind, goes on from it.
         let near = plate.solid.blurred(1.0).mapped(|v| (4.0 * v).clamp(0.0, 1.0));
         Paint { colour: light.lit(&paint.colour), known: near.with(&alike, |near, alike| near * alike) }
     }
 
-    fn filled(&self, t: usize, nearer: usize, own: &Paint, before: &Paint, follows: f32) -> Paint {
-        let shot = self.shot;
+    fn filled(&self, shot: &Shot, t: usize, nearer: usize, own: &Paint, before: &Paint, follows: f32) -> Paint {
         let step = &self.way.steps[t - self.range.start];
         let plate = Pyramid::single(shot.light[nearer].clone(), shot.solid[nearer].clone()).through(step, None);
         let light = light(&shot.light[t], &shot.solid[t], &plate);

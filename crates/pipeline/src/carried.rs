@@ -3,7 +3,10 @@
 //! Not in the paper, whose condition is grey in the whole mask. What the plate's own motion tells exactly, a small model
 //! would only paint again less well (docs/carry.md has the figures).
 
-use lora_edit_motion::carry::{Carried, Shot};
+use std::collections::HashMap;
+use std::ops::Range;
+
+use lora_edit_motion::carry::{Carried, Followed, Shot};
 use lora_edit_motion::plane::Plane;
 use lora_edit_shot::Frame;
 use lora_edit_shot::package::{EditPackage, ShotFrame, ShotPackage};
@@ -12,6 +15,7 @@ use crate::clip::Clip;
 use crate::failure::JobError;
 use crate::progress::Progress;
 use crate::report::composite;
+use crate::windows::Window;
 
 /// How much of what the model generates counts where the carried paint is not known at all; the rest is the carried
 /// paint continued. Chosen on the training seeds of `cargo xtask eval`.
@@ -22,56 +26,111 @@ const KNOWN: f32 = 0.5;
 /// What is carried to each frame of a shot; nothing at frames that no key reaches.
 pub(crate) type Carry = Vec<Option<Carried>>;
 
-/// Carries all painted frames of `edit` through `shot`, each as far as the next; `None` when stopped meanwhile.
-pub(crate) fn carry(
-    shot: &ShotPackage,
-    edit: &EditPackage,
-    progress: &mut Progress<'_>,
-) -> Result<Option<Carry>, JobError> {
-    progress.stage("carry");
-    let sources: Vec<&Frame> = shot.frames.iter().map(|frame| &frame.source).collect();
-    let masks: Vec<&Frame> = shot.frames.iter().map(|frame| &frame.comp_mask).collect();
-    let prepared = Shot::new(&sources, &masks, shot.info.working_space);
-    let painted = edit.keys.iter().zip(&edit.frames);
-    let mut keys: Vec<(usize, &Frame)> =
-        painted.filter_map(|(key, frame)| Some((shot.info.frames.position(key)?, frame))).collect();
-    keys.sort_by_key(|(position, _)| *position);
-    let mut carry: Carry = vec![None; sources.len()];
-    for (index, &(key, painted)) in keys.iter().enumerate() {
-        let first = index.checked_sub(1).map_or(0, |before| keys[before].0 + 1);
-        let end = keys.get(index + 1).map_or(sources.len(), |after| after.0);
-        progress.part(index, keys.len());
-        let frames = (end - first).saturating_sub(1).max(1);
-        match prepared.follow(key, first..end, &mut |done| !progress.even_step(done, frames)) {
-            Ok(None) => return Ok(None),
-            Ok(Some(followed)) => {
-                let span = Span { key, first, end };
-                followed.carry(painted).into_iter().enumerate().for_each(|(i, carried)| {
-                    let seen = carry[first + i].take();
-                    carry[first + i] = Some(match seen {
-                        Some(before) => span.joined(before, carried, first + i),
-                        None => carried,
-                    });
+/// A shot's surface, followed from a frame once and then at hand: training and generation both begin with it.
+pub struct Carrier {
+    prepared: Shot,
+    /// By key and range of positions.
+    followed: HashMap<(usize, Range<usize>), Option<Followed>>,
+}
+
+impl Carrier {
+    /// Of a shot's working frames.
+    pub fn new(shot: &ShotPackage) -> Self {
+        let sources: Vec<&Frame> = shot.frames.iter().map(|frame| &frame.source).collect();
+        let masks: Vec<&Frame> = shot.frames.iter().map(|frame| &frame.comp_mask).collect();
+        let prepared = Shot::new(&sources, &masks, shot.info.working_space);
+        Self { prepared, followed: HashMap::new() }
+    }
+
+    /// `painted`, frame `key`, carried to the frames of `range`, which holds it; nothing where the key shows too little of the
+    /// surface. `None` when stopped meanwhile.
+    pub fn carry(
+        &mut self,
+        (key, range): (usize, Range<usize>),
+        painted: &Frame,
+        progress: &mut Progress<'_>,
+    ) -> Option<Vec<Carried>> {
+        let at = (key, range.clone());
+        if !self.followed.contains_key(&at) {
+            let frames = (range.len() - 1).max(1);
+            let go_on = &mut |done: usize| !progress.even_step(done.min(frames), frames);
+            let followed = match self.prepared.follow(key, range, go_on) {
+                Ok(None) => return None,
+                Ok(followed) => followed,
+                Err(little) => {
+                    log::warn!("frame {} of the shot, from 1, carries no paint: {little}", key + 1);
+                    None
+                }
+            };
+            self.followed.insert(at.clone(), followed);
+        }
+        let followed = self.followed.get(&at)?.as_ref();
+        Some(followed.map_or_else(Vec::new, |followed| followed.carry(&self.prepared, painted)))
+    }
+
+    /// Carries all painted frames of `edit` through `shot`, each as far as the next; `None` when stopped meanwhile.
+    pub fn carry_edit(
+        &mut self,
+        shot: &ShotPackage,
+        edit: &EditPackage,
+        progress: &mut Progress<'_>,
+    ) -> Option<Carry> {
+        progress.stage("carry");
+        let painted = edit.keys.iter().zip(&edit.frames);
+        let mut keys: Vec<(usize, &Frame)> =
+            painted.filter_map(|(key, frame)| Some((shot.info.frames.position(key)?, frame))).collect();
+        keys.sort_by_key(|(position, _)| *position);
+        let mut carry: Carry = vec![None; shot.frames.len()];
+        for (index, &(key, painted)) in keys.iter().enumerate() {
+            let first = index.checked_sub(1).map_or(0, |before| keys[before].0 + 1);
+            let end = keys.get(index + 1).map_or(shot.frames.len(), |after| after.0);
+            progress.part(index, keys.len());
+            let span = Span { key, first };
+            for (i, carried) in self.carry((key, first..end), painted, progress)?.into_iter().enumerate() {
+                let seen = carry[first + i].take();
+                carry[first + i] = Some(match seen {
+                    Some(before) => span.joined(before, carried, first + i),
+                    None => carried,
                 });
             }
-            Err(little) => log::warn!("frame {} carries no paint: {little}", shot.frames[key].number),
         }
+        progress.part(0, 1);
+        Some(carry)
     }
-    progress.part(0, 1);
-    Ok(Some(carry))
+
+    /// What a training window learns from where its first frame is carried: the clip as it will be shown in generation, in
+    /// its look. `None` when stopped meanwhile.
+    pub fn draft(
+        &mut self,
+        shot: &ShotPackage,
+        window: Window,
+        clip: &Clip,
+        progress: &mut Progress<'_>,
+    ) -> Option<Result<Clip, JobError>> {
+        let (low, high) = (window.first.min(window.last), window.first.max(window.last));
+        let carried = self.carry((window.first, low..high + 1), &clip.frames[0], progress)?;
+        let mut draft = clip.clone();
+        for (index, position) in window.padded().into_iter().enumerate().skip(1) {
+            if let Some(carried) = carried.get(position - low)
+                && position != window.first
+                && let Err(error) = show(&mut draft, index, &shot.frames[position], carried)
+            {
+                return Some(Err(error));
+            }
+        }
+        Some(Ok(draft))
+    }
 }
 
 /// The frames that a key's paint is carried to, and those before it that the key before reaches too.
 struct Span {
     key: usize,
     first: usize,
-    end: usize,
 }
 
 impl Span {
     /// Both keys' paint at a frame between them: the nearer one's and the better known counts more.
     fn joined(&self, before: Carried, after: Carried, at: usize) -> Carried {
-        debug_assert!(self.first <= at && at < self.end);
         let part = (at + 1 - self.first) as f32 / (self.key + 1 - self.first) as f32;
         let mut out = before;
         for i in 0..out.known.data.len() {
@@ -88,9 +147,10 @@ impl Span {
     }
 }
 
-/// Shows a clip's frame what is carried to it: over the plate, to be generated where it is not known alone.
+/// Shows a clip's frame what is carried to it: over the plate, to be generated only where it is not known.
 pub(crate) fn show(clip: &mut Clip, index: usize, frame: &ShotFrame, carried: &Carried) -> Result<(), JobError> {
     clip.frames[index] = composite(frame, &carried.picture)?;
+    clip.drafted[index] = true;
     let mask = &mut clip.masks[index];
     for ((generate, known), comp) in mask.data.iter_mut().zip(&carried.known.data).zip(&frame.comp_mask.data) {
         *generate = f32::from(*generate > 0.0 && *comp > 0.0 && *known < KNOWN);

@@ -17,6 +17,8 @@ pub struct Clip {
     pub comp_masks: Vec<Frame>,
     /// What the model is shown whole at a frame, mask or not; grey covers the mask of all others.
     pub held: Vec<Option<Frame>>,
+    /// Whether a frame is a draft: shown as it is where it is to be generated too, not grey.
+    pub drafted: Vec<bool>,
     /// How many of the frames are the window's; the rest is padding.
     pub kept: usize,
 }
@@ -31,6 +33,7 @@ impl Clip {
         let frames = picked(|frame| &frame.source);
         Self {
             held: vec![None; frames.len()],
+            drafted: vec![false; frames.len()],
             frames,
             masks: picked(|frame| &frame.generation_mask),
             comp_masks: picked(|frame| &frame.comp_mask),
@@ -45,6 +48,7 @@ impl Clip {
             comp_masks: vec![mask.clone()],
             masks: vec![mask],
             held: vec![None],
+            drafted: vec![false],
             kept: 1,
         }
     }

@@ -19,14 +19,15 @@ pub fn latent_frames(frames: usize) -> usize {
 /// The frames the condition shows: what is held as it is, the others grey wherever their mask says generate.
 ///
 /// Held is the first frame (the source's own in learning, the edited one in generation), and whatever else is known: a
-/// further key, or frames that the pass before has made. Grey is painted in pixels, so nothing leaks through time.
+/// further key, or frames that the pass before has made. Grey is painted in pixels, so nothing leaks through time. A draft
+/// is shown as it is: what of it is to be generated the mask alone says.
 pub fn shown_frames(clip: &Clip) -> Vec<Frame> {
-    let sources = clip.frames.iter().zip(&clip.masks);
-    let shown = |(held, (frame, mask)): (&Option<Frame>, _)| match held {
+    let shown = |i: usize| match &clip.held[i] {
         Some(picture) => picture.clone(),
-        None => greyed(frame, mask),
+        None if clip.drafted[i] => clip.frames[i].clone(),
+        None => greyed(&clip.frames[i], &clip.masks[i]),
     };
-    clip.held.iter().zip(sources).map(shown).collect()
+    (0..clip.frames.len()).map(shown).collect()
 }
 
 fn greyed(frame: &Frame, mask: &Frame) -> Frame {
@@ -108,7 +109,8 @@ mod tests {
         let frames = vec![Frame::filled(24, 16, &[0.9; 3]); masks.len()];
         let black = |index| held.contains(&index).then(|| Frame::new(24, 16, 3));
         let held = (0..masks.len()).map(black).collect();
-        Clip { comp_masks: masks.clone(), kept: masks.len(), frames, masks, held }
+        let drafted = vec![false; masks.len()];
+        Clip { comp_masks: masks.clone(), kept: masks.len(), frames, masks, held, drafted }
     }
 
     /// A mask in pixel frame p alone must appear in latent frame (p+3)/4, channel p-1 mod 4, and nowhere else.
@@ -186,6 +188,16 @@ mod tests {
             shown_frames(&clip)
         };
         assert_eq!(with_hidden(0.1), with_hidden(0.9));
+    }
+
+    #[test]
+    fn drafts_are_shown_as_they_are_and_marked_where_they_are_to_be_generated() {
+        let mut drafted = clip(vec![with_pixel(3, 4); 5], &[0]);
+        drafted.drafted[2] = true;
+        let shown = shown_frames(&drafted);
+        assert_eq!((shown[2].pixel(3, 4), shown[1].pixel(3, 4)), ([0.9; 3].as_slice(), [GREY; 3].as_slice()));
+        let packed = packed_mask(&drafted, CELL, &Device::Cpu).unwrap();
+        assert_eq!(at(&packed, [1, 1, 0, 0]), 0.0, "frame 2 is in channel 1 of latent frame 1");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use lora_edit_shot::package::{EditPackage, ShotPackage};
 use lora_edit_shot::{Frame, mask};
 
 use crate::base::Base;
-use crate::carried::{self, Carry};
+use crate::carried::{self, Carrier, Carry};
 use crate::clip::Clip;
 use crate::failure::JobError;
 use crate::pixels::frames_from_video;
@@ -49,7 +49,8 @@ pub struct MadePass {
     pub disagreement: Option<f64>,
 }
 
-/// Generates all frames of `shot` from the painted ones of `edit`, each pass from pure noise.
+/// Generates all frames of `shot` from the painted ones of `edit`, each pass from pure noise. With `carrier`, and if the
+/// sampling says so, only what the painted frames carried along the surface do not show.
 ///
 /// # Errors
 /// When no frame of the shot is painted, or the arithmetic fails.
@@ -58,13 +59,14 @@ pub fn generate(
     shot: &ShotPackage,
     edit: &EditPackage,
     sampling: &Sampling,
+    carrier: Option<&mut Carrier>,
     progress: &mut Progress<'_>,
 ) -> Result<Generation, JobError> {
     let positions: Vec<usize> = edit.keys.iter().filter_map(|key| shot.info.frames.position(key)).collect();
     let passes = windows::generation(shot.frames.len(), &positions, sampling.window);
-    let carry = match sampling.carry {
-        true => carried::carry(shot, edit, progress)?,
-        false => Some(vec![None; shot.frames.len()]),
+    let carry = match carrier.filter(|_| sampling.carry) {
+        Some(carrier) => carrier.carry_edit(shot, edit, progress),
+        None => Some(vec![None; shot.frames.len()]),
     };
     let Some(carry) = carry else { return Ok(Generation::Stopped(0)) };
     let mut opening = passes.iter().map(|pass| opening(pass, shot, edit));

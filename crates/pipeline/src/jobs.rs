@@ -15,6 +15,7 @@ use lora_edit_store::Store;
 
 use crate::adapter_files::AdapterFiles;
 use crate::base::{Base, Load};
+use crate::carried::Carrier;
 use crate::encoders::Encoders;
 use crate::failure::JobError;
 use crate::generate::{Generated, Generation, generate};
@@ -142,11 +143,13 @@ impl Run<'_> {
         let (learning, generating) = self.told(&parts, &shot, edit.as_ref(), &untrained, &job.recipe)?;
         let first = untrained.first().copied().unwrap_or(parts.experts()[0]);
         let mut base = Base::open(&parts, &load, first)?;
+        let carries = job.recipe.carry || job.sampling.as_ref().is_some_and(|sampling| sampling.carry);
+        let mut carrier = carries.then(|| Carrier::new(&shot));
         let lesson = Lesson { shot: &shot, edit: edit.as_ref(), job, store: &self.store };
         for &expert in &untrained {
             base.turn_to(expert)?;
             base.tell(&learning)?;
-            if let Some(step) = learn(&mut base, &lesson, &mut self.progress)? {
+            if let Some(step) = learn(&mut base, &lesson, carrier.as_mut(), &mut self.progress)? {
                 return Ok(Outcome::Stopped { step });
             }
         }
@@ -156,7 +159,7 @@ impl Run<'_> {
         };
         base.tell(&generating)?;
         base.stack(self.stack(&parts, loras, &wanted)?)?;
-        match self.generate(&mut base, &shot, &edit, &wanted)? {
+        match self.generate(&mut base, &shot, &edit, carrier.as_mut(), &wanted)? {
             Some(step) => Ok(Outcome::Stopped { step }),
             None => Ok(Outcome::Done { trained, generated: true }),
         }
@@ -242,9 +245,10 @@ impl Run<'_> {
         base: &mut Base,
         shot: &ShotPackage,
         edit: &EditPackage,
+        carrier: Option<&mut Carrier>,
         wanted: &Wanted<'_>,
     ) -> Result<Option<usize>, JobError> {
-        match generate(base, shot, edit, wanted.sampling, &mut self.progress)? {
+        match generate(base, shot, edit, wanted.sampling, carrier, &mut self.progress)? {
             Generation::Stopped(step) => Ok(Some(step)),
             Generation::Finished(generated) => {
                 self.write(shot, edit, &generated, wanted)?;

@@ -8,6 +8,7 @@ use lora_edit_store::Store;
 
 use crate::adapter_files::AdapterFiles;
 use crate::base::Base;
+use crate::carried::Carrier;
 use crate::failure::JobError;
 use crate::preview::Preview;
 use crate::progress::Progress;
@@ -36,31 +37,33 @@ pub struct Lesson<'a> {
 pub fn learn(
     base: &mut Base,
     lesson: &Lesson<'_>,
+    mut carrier: Option<&mut Carrier>,
     progress: &mut Progress<'_>,
 ) -> Result<Option<usize>, JobError> {
     let Some(first) = &lesson.job.first_stage else {
-        return first_stage(base, lesson, &lesson.job.adapter, progress);
+        return first_stage(base, lesson, &lesson.job.adapter, carrier, progress);
     };
     if !AdapterFiles::of(lesson.store, first).of_expert(base.expert()).exist() {
         // What it leaves depends on nothing of stage 2.
         let job = &Job { recipe: lesson.job.recipe.of_first_stage(), ..lesson.job.clone() };
-        let stopped = first_stage(base, &Lesson { job, ..*lesson }, first, progress)?;
+        let stopped = first_stage(base, &Lesson { job, ..*lesson }, first, carrier.as_deref_mut(), progress)?;
         if stopped.is_some() {
             return Ok(stopped);
         }
     }
-    second_stage(base, lesson, first, progress)
+    second_stage(base, lesson, first, carrier, progress)
 }
 
 fn first_stage(
     base: &mut Base,
     lesson: &Lesson<'_>,
     id: &AdapterId,
+    carrier: Option<&mut Carrier>,
     progress: &mut Progress<'_>,
 ) -> Result<Option<usize>, JobError> {
     let recipe = &lesson.job.recipe;
     progress.stage("encode");
-    let Some(inputs) = samples::of_shot(base, lesson.shot, recipe, recipe.steps, progress)? else {
+    let Some(inputs) = samples::of_shot(base, lesson.shot, recipe, recipe.steps, carrier, progress)? else {
         return Ok(Some(0));
     };
     let recipe = adapt_recipe(recipe, base.expert());
@@ -74,6 +77,7 @@ fn second_stage(
     base: &mut Base,
     lesson: &Lesson<'_>,
     first: &AdapterId,
+    carrier: Option<&mut Carrier>,
     progress: &mut Progress<'_>,
 ) -> Result<Option<usize>, JobError> {
     let Lesson { shot, edit: Some(edit), job, store } = *lesson else {
@@ -83,7 +87,7 @@ fn second_stage(
     let job = &Job { recipe: Recipe { keep_best: false, ..job.recipe.clone() }, ..job.clone() };
     progress.stage("encode");
     let epochs = job.recipe.stage2_epochs;
-    let Some(replayed) = samples::of_shot(base, shot, &job.recipe, epochs, progress)? else {
+    let Some(replayed) = samples::of_shot(base, shot, &job.recipe, epochs, carrier, progress)? else {
         return Ok(Some(0));
     };
     let examples = samples::of_edit(base, shot, edit)?;

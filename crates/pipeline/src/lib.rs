@@ -5,7 +5,7 @@
 
 pub mod adapter_files;
 pub mod base;
-mod carried;
+pub mod carried;
 mod best;
 pub mod clip;
 pub mod condition;

@@ -8,6 +8,7 @@ use lora_edit_shot::job::Recipe;
 use lora_edit_shot::package::{EditPackage, Reference, ShotPackage};
 
 use crate::base::Base;
+use crate::carried::Carrier;
 use crate::clip::Clip;
 use crate::failure::JobError;
 use crate::looks::Look;
@@ -46,6 +47,7 @@ pub(crate) fn of_shot(
     shot: &ShotPackage,
     recipe: &Recipe,
     most: usize,
+    mut carrier: Option<&mut Carrier>,
     progress: &mut Progress<'_>,
 ) -> Result<Option<Vec<TrainInput>>, JobError> {
     let windows = windows::training(shot.frames.len(), recipe.train_window, recipe.reversed);
@@ -57,7 +59,12 @@ pub(crate) fn of_shot(
     for (look, window) in each.take(count) {
         let clip = Clip::of(shot, window);
         let clip = look.as_ref().map_or(clip.clone(), |look| clip.recoloured(look)).holding_its_first();
-        inputs.push(input(base, &clip, &clip.frames, Picture::Plate(window.first))?);
+        let shown = match carrier.as_deref_mut().filter(|_| recipe.carry) {
+            Some(carrier) => carrier.draft(shot, window, &clip, progress).transpose()?,
+            None => Some(clip.clone()),
+        };
+        let Some(shown) = shown else { return Ok(None) };
+        inputs.push(input(base, &shown, &clip.frames, Picture::Plate(window.first))?);
         if progress.even_step(inputs.len(), count) {
             return Ok(None);
         }

@@ -39,6 +39,10 @@ pub struct Recipe {
     /// shot and nothing else.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub prompt_prefix: String,
+    /// Whether the model is shown each window's first frame carried along the surface, as it will be in generation (see
+    /// [`Sampling::carry`](super::Sampling::carry)); grey in the whole mask is as published.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub carry: bool,
     /// Frames of a training window, 4n+1: overlapping windows of the shot are learnt one by one, in less memory; 0 is
     /// the whole shot, where the model takes it at once.
     pub train_window: usize,
@@ -66,6 +70,7 @@ impl Recipe {
         keep_best: true,
         source_prompt: String::new(),
         prompt_prefix: String::new(),
+        carry: true,
         train_window: 0,
         reversed: false,
         // Learnt by a network of its size, one example costs more of the shot than it gives (docs/windows.md).
@@ -113,6 +118,7 @@ impl Recipe {
             prompt_prefix: Self::PUBLISHED_PREFIX.to_owned(),
             stage2_epochs: Self::STAGE2_EPOCHS,
             stage2_rate: 1.0,
+            carry: false,
             ..Self::NANO
         }
     }

@@ -72,7 +72,11 @@ fn job_files_are_camel_case_and_tolerate_new_settings() {
         assert!(!text.contains(key), "{key} in {text}");
     }
     let older = r#"{"rank": 8}"#;
-    assert_eq!(serde_json::from_str::<Recipe>(older).unwrap(), Recipe { rank: 8, ..Recipe::default() });
+    let read: Recipe = serde_json::from_str(older).unwrap();
+    assert_eq!(read, Recipe { rank: 8, carry: false, ..Recipe::default() }, "older ones carried nothing");
+    let published = Recipe::published();
+    let text = serde_json::to_string(&published).unwrap();
+    assert_eq!(serde_json::from_str::<Recipe>(&text).unwrap(), published);
 }
 
 #[test]

@@ -59,7 +59,8 @@ impl Shot {
         let frames: Vec<Frame> = frames.iter().map(|frame| frame.crop_reflect(part)).collect();
         let solid: Vec<Plane> = masks.iter().map(|mask| solid(&mask.crop_reflect(part))).collect();
         let code = frames.par_iter().zip(&solid);
-        let code = code.map(|(frame, solid)| Pyramid::of(beyond(frame, solid, |v| v), solid.clone())).collect();
+        let code =
+            code.map(|(frame, solid)| Pyramid::of(beyond(frame, solid, |v| v), solid.clone())).collect();
         let light = frames.par_iter().zip(&solid);
         let light = light.map(|(frame, solid)| beyond(frame, solid, |v| linear(working, v))).collect();
         Self { working, size, part, code, light, solid }
@@ -147,7 +148,8 @@ impl Followed {
 
     fn filled(&self, shot: &Shot, t: usize, nearer: usize, own: &Paint, before: &Paint, follows: f32) -> Paint {
         let step = &self.way.steps[t - self.range.start];
-        let plate = Pyramid::single(shot.light[nearer].clone(), shot.solid[nearer].clone()).through(step, None);
+        let plate =
+            Pyramid::single(shot.light[nearer].clone(), shot.solid[nearer].clone()).through(step, None);
         let light = light(&shot.light[t], &shot.solid[t], &plate);
         let seen = Pyramid::single(before.colour.clone(), shot.solid[nearer].clone()).through(step, None);
         let seen = Seen { colour: seen.colour, known: seen.solid };
@@ -158,7 +160,8 @@ impl Followed {
 
 /// How far two pictures of a surface agree, 0..1, loosely over a pixel's surroundings.
 fn alike(now: &[Plane; 3], lit: &[Plane; 3]) -> Plane {
-    let square = |i: usize| (0..3).map(|c| (root(now[c].data[i]) - root(lit[c].data[i])).powi(2)).sum::<f32>();
+    let square =
+        |i: usize| (0..3).map(|c| (root(now[c].data[i]) - root(lit[c].data[i])).powi(2)).sum::<f32>();
     let squares = Plane { data: (0..now[0].data.len()).map(square).collect(), ..now[0].clone() };
     squares.blurred(1.5).mapped(|square| 1.0 / (1.0 + square / (3.0 * TOLERANCE * TOLERANCE)))
 }
@@ -189,7 +192,8 @@ impl Shot {
         let mut whole = Plane::filled(width, height, 0.0);
         for y in 0..known.height {
             for x in 0..known.width {
-                let code = |c: usize| to_working(ColourSpace::Linear, self.working, colour[c].at(x, y).max(0.0));
+                let code =
+                    |c: usize| to_working(ColourSpace::Linear, self.working, colour[c].at(x, y).max(0.0));
                 picture.pixel_mut(left + x, top + y).copy_from_slice(&[0, 1, 2].map(code));
                 whole.data[(top + y) * width + left + x] = known.at(x, y);
             }

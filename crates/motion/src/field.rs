@@ -126,7 +126,9 @@ fn beyond(plane: &Plane, x: f32, y: f32) -> f32 {
         return value;
     }
     let reach = 4.0f32;
-    let slope_x = (value - plane.bilinear(inner_x - reach.copysign(over_x), inner_y)) / reach.copysign(over_x);
-    let slope_y = (value - plane.bilinear(inner_x, inner_y - reach.copysign(over_y))) / reach.copysign(over_y);
+    let slope_x =
+        (value - plane.bilinear(inner_x - reach.copysign(over_x), inner_y)) / reach.copysign(over_x);
+    let slope_y =
+        (value - plane.bilinear(inner_x, inner_y - reach.copysign(over_y))) / reach.copysign(over_y);
     value + over_x * slope_x + over_y * slope_y
 }

@@ -73,7 +73,8 @@ impl Paint {
     /// way to the frame nearer the key.
     pub fn continued(mut self, inside: &Plane, plate: &[Plane; 3], motion: &Field, follows: f32) -> Self {
         let width = inside.width;
-        let known: Vec<bool> = self.known.data.iter().zip(&inside.data).map(|(k, w)| *k > 0.5 && *w > 0.0).collect();
+        let known: Vec<bool> =
+            self.known.data.iter().zip(&inside.data).map(|(k, w)| *k > 0.5 && *w > 0.0).collect();
         if !known.contains(&true) {
             return self;
         }
@@ -87,7 +88,8 @@ impl Paint {
         for (&i, found) in missing.iter().zip(&found) {
             // What is half known is half believed.
             let own = self.known.data[i];
-            (0..3).for_each(|c| self.colour[c].data[i] = found[c] + own * (self.colour[c].data[i] - found[c]));
+            (0..3)
+                .for_each(|c| self.colour[c].data[i] = found[c] + own * (self.colour[c].data[i] - found[c]));
         }
         self
     }

@@ -128,12 +128,14 @@ impl Plane {
     /// Every pixel of little weight takes the mean of its surroundings of more, near ones first: from coarse to fine.
     pub fn spread(&self, weight: &Self) -> Self {
         if self.width.min(self.height) <= 1 || weight.data.iter().all(|w| *w >= 1.0) {
-            let (sum, total) = self.data.iter().zip(&weight.data).fold((0.0, 0.0), |(s, t), (v, w)| (s + v * w, t + w));
+            let (sum, total) =
+                self.data.iter().zip(&weight.data).fold((0.0, 0.0), |(s, t), (v, w)| (s + v * w, t + w));
             let mean = if total > 0.0 { sum / total } else { 0.0 };
             return self.with(weight, |v, w| v * w.min(1.0) + mean * (1.0 - w.min(1.0)));
         }
         let half = weight.halved();
-        let mean = self.with(weight, |v, w| v * w).halved().with(&half, |v, w| if w > 0.0 { v / w } else { 0.0 });
+        let mean =
+            self.with(weight, |v, w| v * w).halved().with(&half, |v, w| if w > 0.0 { v / w } else { 0.0 });
         let below = mean.spread(&half.mapped(|w| (4.0 * w).min(1.0))).doubled(self.width, self.height);
         let mut out = self.clone();
         for ((v, w), b) in out.data.iter_mut().zip(&weight.data).zip(&below.data) {

@@ -86,8 +86,10 @@ impl Polynomial {
     pub fn fitted(field: &Field, weight: &Plane) -> Self {
         let none = || Plane::filled(weight.width, weight.height, 0.0);
         let side = |plane: &Plane| plane.with(weight, |v, w| v * w);
-        let evidence =
-            Evidence { matrix: [weight.clone(), none(), weight.clone()], side: [side(&field.x), side(&field.y)] };
+        let evidence = Evidence {
+            matrix: [weight.clone(), none(), weight.clone()],
+            side: [side(&field.x), side(&field.y)],
+        };
         Self::step(&evidence, weight, Degree::Affine)
     }
 

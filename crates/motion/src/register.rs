@@ -285,7 +285,11 @@ impl Pair<'_> {
         let domain = self.target.domain();
         let (width, height) = (domain.width, domain.height);
         let (mut field, mut look) = (field.clone(), self.look(&field));
-        for &degree in if is_coarsest { &[Degree::Shift, Degree::Affine][..] } else { &[Degree::Affine, Degree::Quadratic] } {
+        for &degree in if is_coarsest {
+            &[Degree::Shift, Degree::Affine][..]
+        } else {
+            &[Degree::Affine, Degree::Quadratic]
+        } {
             for _ in 0..self.effort.whole {
                 let step = Polynomial::step(&look.evidence, &self.target.solid, degree).field(width, height);
                 let next = step.mapped(|v| v.clamp(-3.0, 3.0)).then(&field);
@@ -344,8 +348,7 @@ fn wanted_steps(field: &Field, smooth: &Field) -> [Plane; 2] {
         let (sx, sy) = (x as isize, y as isize);
         let across = |p: &Plane| 0.5 * (p.near(sx + 1, sy) - p.near(sx - 1, sy));
         let down = |p: &Plane| 0.5 * (p.near(sx, sy + 1) - p.near(sx, sy - 1));
-        let (a, b, c, d) =
-            (1.0 + across(&field.x), down(&field.x), across(&field.y), 1.0 + down(&field.y));
+        let (a, b, c, d) = (1.0 + across(&field.x), down(&field.x), across(&field.y), 1.0 + down(&field.y));
         let (dx, dy) = (smooth.x.data[i] - field.x.data[i], smooth.y.data[i] - field.y.data[i]);
         let det = a * d - b * c;
         let det = if det.abs() < 0.1 { 1.0 } else { det };

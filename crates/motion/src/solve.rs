@@ -60,8 +60,13 @@ impl System {
         let place: Vec<u32> = (0..domain.data.len()).filter(|&i| inside(i)).map(|i| i as u32).collect();
         let mut number = vec![None; domain.data.len()];
         place.iter().enumerate().for_each(|(n, &i)| number[i as usize] = Some(n as u32));
-        let right: Vec<_> = place.iter().map(|&i| i as usize).map(|i| if (i + 1) % width > 0 { number[i + 1] } else { None }).collect();
-        let below: Vec<_> = place.iter().map(|&i| number.get(i as usize + width).copied().flatten()).collect();
+        let right: Vec<_> = place
+            .iter()
+            .map(|&i| i as usize)
+            .map(|i| if (i + 1) % width > 0 { number[i + 1] } else { None })
+            .collect();
+        let below: Vec<_> =
+            place.iter().map(|&i| number.get(i as usize + width).copied().flatten()).collect();
         let mut own: Vec<[f32; 3]> =
             place.iter().map(|&i| std::array::from_fn(|k| evidence.matrix[k].data[i as usize])).collect();
         for n in 0..place.len() {
@@ -72,7 +77,8 @@ impl System {
                 }
             }
         }
-        let side = place.iter().map(|&i| std::array::from_fn(|k| evidence.side[k].data[i as usize])).collect();
+        let side =
+            place.iter().map(|&i| std::array::from_fn(|k| evidence.side[k].data[i as usize])).collect();
         // A pixel that nothing is known of and that has no neighbour stays where it is.
         own.iter_mut().for_each(|own| [0, 2].into_iter().for_each(|k| own[k] += 1e-9));
         Self { own, side, right, below, place, tie }

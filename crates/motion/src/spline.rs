@@ -41,9 +41,17 @@ impl Spline {
         let (across, down) = (weights(x - left), weights(y - top));
         let mirrored = |v: isize, length: usize| {
             let last = length as isize - 1;
-            (if v < 0 { -v } else if v > last { 2 * last - v } else { v }).clamp(0, last) as usize
+            (if v < 0 {
+                -v
+            } else if v > last {
+                2 * last - v
+            } else {
+                v
+            })
+            .clamp(0, last) as usize
         };
-        let columns: [usize; 4] = std::array::from_fn(|i| mirrored(left as isize + i as isize - 1, self.width));
+        let columns: [usize; 4] =
+            std::array::from_fn(|i| mirrored(left as isize + i as isize - 1, self.width));
         let mut sum = [0.0; 4];
         for (j, down) in down.into_iter().enumerate() {
             let row = mirrored(top as isize + j as isize - 1, self.height) * self.width;

@@ -66,9 +66,10 @@ const SHUTTERS: [f32; 6] = [0.15, 0.3, 0.45, 0.6, 0.75, 0.9];
 fn blurred(frames: &[Pyramid], key: usize, fields: Vec<Field>) -> (Vec<Field>, Option<Vec<Smear>>) {
     let error = |fields: &[Field], shutter: f32| -> f32 {
         let smears = (shutter > 0.0).then(|| exposures(fields, shutter));
-        let each = (0..frames.len()).into_par_iter().filter(|&t| t != key).map(|t| {
-            colour_error(&frames[t], &frames[key], &fields[t], smears.as_ref().map(|s| &s[t]))
-        });
+        let each = (0..frames.len())
+            .into_par_iter()
+            .filter(|&t| t != key)
+            .map(|t| colour_error(&frames[t], &frames[key], &fields[t], smears.as_ref().map(|s| &s[t])));
         each.sum()
     };
     let sharp = error(&fields, 0.0);
@@ -105,9 +106,11 @@ fn between(target: &Pyramid, moving: &Pyramid) -> Field {
     let shifted = |shift| Field::shifted(solid.width, solid.height, shift);
     let (still, shifted) = (shifted([0.0; 2]), shifted([to[0] - from[0], to[1] - from[1]]));
     // Where light moves over the surface, only fine detail tells the two motions apart, and the outline leads there.
-    let outline = register(&target.outline(), &moving.outline(), &shifted, usize::MAX, &OUTLINE, Asked::default());
+    let outline =
+        register(&target.outline(), &moving.outline(), &shifted, usize::MAX, &OUTLINE, Asked::default());
     let tried = [(&still, usize::MAX), (&shifted, usize::MAX), (&outline, 1)];
-    let tried = tried.map(|(start, coarsest)| register(target, moving, start, coarsest, &TRIAL, Asked::default()));
+    let tried =
+        tried.map(|(start, coarsest)| register(target, moving, start, coarsest, &TRIAL, Asked::default()));
     best(target, moving, tried.into_iter().chain([outline]).collect(), &STEP, Asked::default())
 }
 

@@ -11,8 +11,8 @@ use rayon::prelude::*;
 use crate::fill::{Paint, Seen, follows};
 use crate::light::{Fit, Light};
 use crate::plane::Plane;
-use crate::register::{Pyramid, View, Warped};
 use crate::track::{Way, track};
+use crate::view::{Pyramid, View, Warped};
 
 /// Coverage from which on a pixel shows the surface alone.
 const SOLID: f32 = 0.98;

@@ -129,7 +129,8 @@ impl Followed {
         let known: Vec<Plane> = paints.iter().map(|paint| paint.known.clone()).collect();
         for t in (self.key + 1..end).chain((start..self.key).rev()) {
             let nearer = if t > self.key { t - 1 } else { t + 1 };
-            paints[t - start] = self.filled(shot, t, nearer, &paints[t - start], &paints[nearer - start], follows);
+            paints[t - start] =
+                self.filled(shot, t, nearer, &paints[t - start], &paints[nearer - start], follows);
         }
         paints.iter().zip(&known).map(|(paint, known)| shot.framed(&paint.colour, known)).collect()
     }
@@ -146,7 +147,15 @@ impl Followed {
         Paint { colour: light.lit(&paint.colour), known: near.with(&alike, |near, alike| near * alike) }
     }
 
-    fn filled(&self, shot: &Shot, t: usize, nearer: usize, own: &Paint, before: &Paint, follows: f32) -> Paint {
+    fn filled(
+        &self,
+        shot: &Shot,
+        t: usize,
+        nearer: usize,
+        own: &Paint,
+        before: &Paint,
+        follows: f32,
+    ) -> Paint {
         let step = &self.way.steps[t - self.range.start];
         let plate =
             Pyramid::single(shot.light[nearer].clone(), shot.solid[nearer].clone()).through(step, None);

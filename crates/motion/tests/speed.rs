@@ -10,7 +10,8 @@ use scene::{Scene, painted, plate};
 
 /// A hash of all values' bits: what is only made faster keeps it, but for rounding.
 fn mark(values: impl Iterator<Item = f32>) -> u64 {
-    values.fold(0xcbf2_9ce4_8422_2325, |hash, v| (hash ^ u64::from(v.to_bits())).wrapping_mul(0x100_0000_01b3))
+    values
+        .fold(0xcbf2_9ce4_8422_2325, |hash, v| (hash ^ u64::from(v.to_bits())).wrapping_mul(0x100_0000_01b3))
 }
 
 #[test]
@@ -27,7 +28,7 @@ fn twenty_five_frames_of_a_surface_of_200_by_180() {
     let prepared = start.elapsed();
     let followed = shot.follow(0, 0..25, &mut |_| true).unwrap().unwrap();
     let tracked = start.elapsed();
-    let carried = followed.carry(&key);
+    let carried = followed.carry(&shot, &key);
     let done = start.elapsed();
     let sum: f64 = carried.iter().flat_map(|c| &c.picture.data).map(|v| f64::from(*v)).sum();
     let hash = mark(carried.iter().flat_map(|c| c.picture.data.iter().copied()));

@@ -3,8 +3,8 @@
 
 use lora_edit_motion::field::Field;
 use lora_edit_motion::plane::Plane;
-use lora_edit_motion::register::Pyramid;
 use lora_edit_motion::track::{Way, track};
+use lora_edit_motion::view::Pyramid;
 use lora_edit_shot::{ColourSpace, Frame, WorkingSpace, colour};
 
 /// Where and how a card lies.
@@ -26,6 +26,8 @@ pub struct Scene {
     pub shift: [f32; 2],
     pub turn: f32,
     pub zoom: f32,
+    /// When in its motion a card is at time `t`.
+    pub clock: fn(f32) -> f32,
     /// Part of the time from frame to frame that the shutter is open.
     pub shutter: f32,
     /// The light at frame `t` and place `x`, `y`: gain, and veil.
@@ -33,8 +35,6 @@ pub struct Scene {
     /// A post in front at this x, of this half width.
     pub post: Option<[f32; 2]>,
 }
-
-pub const STEADY: fn(f32, f32, f32) -> [f32; 2] = |_, _, _| [1.0, 0.0];
 
 impl Scene {
     /// All three motions at once, small.
@@ -46,14 +46,20 @@ impl Scene {
             shift: [2.3, 0.8],
             turn: 0.03,
             zoom: 1.015,
+            clock: |t| t,
             shutter: 0.0,
-            light: STEADY,
+            light: |_, _, _| [1.0, 0.0],
             post: None,
         }
     }
 
+    /// It sets off from frame 0: sharp there, and blurred more and more.
+    pub fn setting_off() -> Self {
+        Self { clock: |t| 0.5 * t.max(0.0) * t, shift: [3.0, 0.8], shutter: 0.5, ..Self::new(4) }
+    }
+
     fn pose(&self, t: f32) -> Pose {
-        let t = t - 0.5 * (self.frames - 1) as f32;
+        let t = (self.clock)(t) - 0.5 * (self.clock)((self.frames - 1) as f32);
         let middle = [0, 1].map(|k| 0.5 * self.size[k] as f32 + t * self.shift[k]);
         Pose { middle, turn: t * self.turn, zoom: self.zoom.powf(t) }
     }

@@ -11,8 +11,8 @@ use rayon::prelude::*;
 use crate::fill::{Paint, Seen, follows};
 use crate::light::{Fit, Light};
 use crate::plane::Plane;
-use crate::register::{Pyramid, View, Warped};
 use crate::track::{Way, track};
+use crate::view::{Pyramid, View, Warped};
 
 /// Coverage from which on a pixel shows the surface alone.
 const SOLID: f32 = 0.98;
@@ -59,7 +59,8 @@ impl Shot {
         let frames: Vec<Frame> = frames.iter().map(|frame| frame.crop_reflect(part)).collect();
         let solid: Vec<Plane> = masks.iter().map(|mask| solid(&mask.crop_reflect(part))).collect();
         let code = frames.par_iter().zip(&solid);
-        let code = code.map(|(frame, solid)| Pyramid::of(beyond(frame, solid, |v| v), solid.clone())).collect();
+        let code =
+            code.map(|(frame, solid)| Pyramid::of(beyond(frame, solid, |v| v), solid.clone())).collect();
         let light = frames.par_iter().zip(&solid);
         let light = light.map(|(frame, solid)| beyond(frame, solid, |v| linear(working, v))).collect();
         Self { working, size, part, code, light, solid }
@@ -128,7 +129,8 @@ impl Followed {
         let known: Vec<Plane> = paints.iter().map(|paint| paint.known.clone()).collect();
         for t in (self.key + 1..end).chain((start..self.key).rev()) {
             let nearer = if t > self.key { t - 1 } else { t + 1 };
-            paints[t - start] = self.filled(shot, t, nearer, &paints[t - start], &paints[nearer - start], follows);
+            paints[t - start] =
+                self.filled(shot, t, nearer, &paints[t - start], &paints[nearer - start], follows);
         }
         paints.iter().zip(&known).map(|(paint, known)| shot.framed(&paint.colour, known)).collect()
     }
@@ -145,9 +147,18 @@ impl Followed {
         Paint { colour: light.lit(&paint.colour), known: near.with(&alike, |near, alike| near * alike) }
     }
 
-    fn filled(&self, shot: &Shot, t: usize, nearer: usize, own: &Paint, before: &Paint, follows: f32) -> Paint {
+    fn filled(
+        &self,
+        shot: &Shot,
+        t: usize,
+        nearer: usize,
+        own: &Paint,
+        before: &Paint,
+        follows: f32,
+    ) -> Paint {
         let step = &self.way.steps[t - self.range.start];
-        let plate = Pyramid::single(shot.light[nearer].clone(), shot.solid[nearer].clone()).through(step, None);
+        let plate =
+            Pyramid::single(shot.light[nearer].clone(), shot.solid[nearer].clone()).through(step, None);
         let light = light(&shot.light[t], &shot.solid[t], &plate);
         let seen = Pyramid::single(before.colour.clone(), shot.solid[nearer].clone()).through(step, None);
         let seen = Seen { colour: seen.colour, known: seen.solid };
@@ -158,7 +169,8 @@ impl Followed {
 
 /// How far two pictures of a surface agree, 0..1, loosely over a pixel's surroundings.
 fn alike(now: &[Plane; 3], lit: &[Plane; 3]) -> Plane {
-    let square = |i: usize| (0..3).map(|c| (root(now[c].data[i]) - root(lit[c].data[i])).powi(2)).sum::<f32>();
+    let square =
+        |i: usize| (0..3).map(|c| (root(now[c].data[i]) - root(lit[c].data[i])).powi(2)).sum::<f32>();
     let squares = Plane { data: (0..now[0].data.len()).map(square).collect(), ..now[0].clone() };
     squares.blurred(1.5).mapped(|square| 1.0 / (1.0 + square / (3.0 * TOLERANCE * TOLERANCE)))
 }
@@ -189,7 +201,8 @@ impl Shot {
         let mut whole = Plane::filled(width, height, 0.0);
         for y in 0..known.height {
             for x in 0..known.width {
-                let code = |c: usize| to_working(ColourSpace::Linear, self.working, colour[c].at(x, y).max(0.0));
+                let code =
+                    |c: usize| to_working(ColourSpace::Linear, self.working, colour[c].at(x, y).max(0.0));
                 picture.pixel_mut(left + x, top + y).copy_from_slice(&[0, 1, 2].map(code));
                 whole.data[(top + y) * width + left + x] = known.at(x, y);
             }

@@ -73,7 +73,8 @@ impl Paint {
     /// way to the frame nearer the key.
     pub fn continued(mut self, inside: &Plane, plate: &[Plane; 3], motion: &Field, follows: f32) -> Self {
         let width = inside.width;
-        let known: Vec<bool> = self.known.data.iter().zip(&inside.data).map(|(k, w)| *k > 0.5 && *w > 0.0).collect();
+        let known: Vec<bool> =
+            self.known.data.iter().zip(&inside.data).map(|(k, w)| *k > 0.5 && *w > 0.0).collect();
         if !known.contains(&true) {
             return self;
         }
@@ -87,7 +88,8 @@ impl Paint {
         for (&i, found) in missing.iter().zip(&found) {
             // What is half known is half believed.
             let own = self.known.data[i];
-            (0..3).for_each(|c| self.colour[c].data[i] = found[c] + own * (self.colour[c].data[i] - found[c]));
+            (0..3)
+                .for_each(|c| self.colour[c].data[i] = found[c] + own * (self.colour[c].data[i] - found[c]));
         }
         self
     }
@@ -163,5 +165,94 @@ impl Around<'_> {
             total += weight;
         }
         Some(sum.map(|sum| sum / total))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: [usize; 2] = [48, 40];
+
+    fn flat(value: f32) -> Plane {
+        Plane::filled(SIZE[0], SIZE[1], value)
+    }
+
+    fn pattern(a: f32) -> Plane {
+        Plane::from_fn(SIZE[0], SIZE[1], |x, y| 0.3 + 0.1 * (a * x as f32).sin() * (0.8 * y as f32).cos())
+    }
+
+    /// Known where `known`; elsewhere of a colour that must not be seen.
+    fn paint(colour: [Plane; 3], known: &Plane) -> Paint {
+        Paint {
+            colour: colour.map(|c| c.with(known, |c, known| if known > 0.5 { c } else { 77.0 })),
+            known: known.clone(),
+        }
+    }
+
+    fn left() -> Plane {
+        Plane::from_fn(SIZE[0], SIZE[1], |x, _| f32::from(x < 24))
+    }
+
+    #[test]
+    fn a_dye_follows_the_plate_and_a_flat_paint_does_not() {
+        let plate = [0.9, 1.1, 0.7].map(pattern);
+        let solid = flat(1.0);
+        let dye = plate.each_ref().map(|plane| plane.mapped(|v| 0.5 * v));
+        let (dye, flat_paint) =
+            (follows(&plate, &dye, &solid), follows(&plate, &[0.2, 0.5, 0.1].map(flat), &solid));
+        assert!(dye > 0.98 && flat_paint < 0.02, "{dye} {flat_paint}");
+        assert_eq!(follows(&plate, &plate, &flat(0.0)), 0.0);
+    }
+
+    #[test]
+    fn constant_paint_is_continued_as_it_is() {
+        let colours = [0.2, 0.5, 0.1];
+        for motion in [Field::still(SIZE[0], SIZE[1]), Field::shifted(SIZE[0], SIZE[1], [4.0, 1.0])] {
+            let plate = [0.9, 1.1, 0.7].map(pattern);
+            let found = paint(colours.map(flat), &left()).continued(&flat(1.0), &plate, &motion, 0.0);
+            for (plane, wanted) in found.colour.iter().zip(colours) {
+                assert!(plane.data.iter().all(|v| (v - wanted).abs() < 1e-5));
+            }
+        }
+    }
+
+    #[test]
+    fn a_dye_is_continued_with_the_plates_own_pattern() {
+        let plate = [0; 3].map(|_| pattern(0.9));
+        let dye = plate.each_ref().map(|plane| plane.mapped(|v| 0.5 * v));
+        let found = paint(dye.clone(), &left()).continued(&flat(1.0), &plate, &Field::still(48, 40), 1.0);
+        let off = |i: usize| (found.colour[1].data[i] - dye[1].data[i]).abs();
+        assert!((0..48 * 40).all(|i| off(i) < 2e-3), "{}", (0..48 * 40).map(off).fold(0.0, f32::max));
+    }
+
+    /// Stripes that run round a body go on along its motion.
+    #[test]
+    fn stripes_along_the_motion_go_on() {
+        let stripes = Plane::from_fn(48, 40, |_, y| if y / 5 % 2 == 0 { 0.6 } else { 0.2 });
+        let all = [0; 3].map(|_| stripes.clone());
+        let found = paint(all, &left()).continued(
+            &flat(1.0),
+            &[0; 3].map(|_| flat(0.5)),
+            &Field::shifted(48, 40, [3.0, 0.0]),
+            0.0,
+        );
+        let (on, off) = (found.colour[0].at(27, 22), found.colour[0].at(27, 17));
+        assert!(on > 0.5 && off < 0.3, "{on} {off}");
+    }
+
+    #[test]
+    fn what_a_nearer_frame_knows_is_taken_and_nothing_known_stops_nothing() {
+        let own = paint([0.2, 0.5, 0.1].map(flat), &left());
+        let seen = Seen { colour: [0.3; 3].map(flat), known: flat(1.0) };
+        let light = Light { gain: flat(2.0), ..Light::same(48, 40) };
+        let both = own.or(&seen, &light);
+        let (own, nearer) = (both.colour[1].at(4, 4), both.colour[1].at(40, 4));
+        assert!(own == 0.5 && (nearer - 0.6).abs() < 1e-4, "{own} {nearer}");
+        assert!(both.known.data.iter().all(|v| *v == 1.0));
+        let none = paint([0.2; 3].map(flat), &flat(0.0));
+        let still = Field::still(48, 40);
+        let found = none.clone().continued(&flat(1.0), &[0.5; 3].map(flat), &still, 1.0);
+        assert_eq!(found.colour, none.colour);
     }
 }

@@ -4,10 +4,13 @@
 pub mod carry;
 pub mod field;
 pub mod fill;
+mod lanes;
 pub mod light;
+mod pair;
 pub mod plane;
 pub mod polynomial;
 pub mod register;
 pub mod solve;
 pub mod spline;
 pub mod track;
+pub mod view;

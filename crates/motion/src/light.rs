@@ -4,6 +4,7 @@
 //! pixel both are fitted by least squares with a prior; where the surface shows no pattern, the prior decides which of
 //! the two explains the change.
 
+use crate::lanes::Lanes;
 use crate::plane::Plane;
 
 /// Gain and offsets, place by place.
@@ -41,50 +42,119 @@ impl Light {
     /// Fits the change from `before` to `now`, each pixel counting by `weight`.
     pub fn fitted(&self, fit: &Fit, now: &[Plane; 3], before: &[Plane; 3], weight: &Plane) -> Self {
         let (width, height) = (weight.width, weight.height);
-        let weighted = |plane: &Plane| plane.with(weight, |v, w| v * w).blurred(fit.sigma);
-        let products = |a: &[Plane; 3], b: &[Plane; 3]| {
-            let product = |i: usize| (0..3).map(|c| a[c].data[i] * b[c].data[i]).sum::<f32>();
-            Plane { width, height, data: (0..width * height).map(product).collect() }
-        };
-        let total = weight.blurred(fit.sigma);
-        let (now_sums, before_sums) = (now.each_ref().map(weighted), before.each_ref().map(weighted));
-        let (crossed, squared) = (weighted(&products(now, before)), weighted(&products(before, before)));
-        let square = |v: f32| v * v;
-        let gain_prior = square(fit.noise / fit.gain);
-        let tint_prior = square(fit.noise / fit.tint);
-        let shared = tint_prior * square(fit.offset) / (square(fit.tint) + 3.0 * square(fit.offset));
-        let mut out = self.clone();
-        for i in 0..width * height {
-            let a = total.data[i];
-            if a < 1e-4 {
-                continue;
-            }
-            // The offsets' own matrix is `own` on the diagonal less `shared` everywhere.
-            let own = a + tint_prior;
-            let solved = |v: [f32; 3]| {
-                let sum = v.iter().sum::<f32>() * shared / (own - 3.0 * shared);
-                v.map(|v| (v + sum) / own)
-            };
-            let dot = |a: &[f32; 3], b: &[f32; 3]| (0..3).map(|c| a[c] * b[c]).sum::<f32>();
-            let prior: [f32; 3] = std::array::from_fn(|c| self.offset[c].data[i]);
-            let sums: [f32; 3] = std::array::from_fn(|c| before_sums[c].data[i]);
-            let rest: [f32; 3] = std::array::from_fn(|c| now_sums[c].data[i] - a * prior[c]);
-            let solved_sums = solved(sums);
-            let square = squared.data[i] - dot(&sums, &solved_sums);
-            let cross = crossed.data[i] - dot(&prior, &sums) - dot(&rest, &solved_sums);
-            let gain = (cross + gain_prior * self.gain.data[i]) / (square.max(0.0) + gain_prior);
-            let offset = solved(std::array::from_fn(|c| rest[c] - gain * sums[c]));
-            out.gain.data[i] = gain;
-            (0..3).for_each(|c| out.offset[c].data[i] = prior[c] + offset[c]);
-        }
-        out
+        let sums = Lanes::from_fn(width, height, |i, _, _| {
+            let w = weight.data[i];
+            let [now, before] = [now, before].map(|colour| [0, 1, 2].map(|c| colour[c].data[i]));
+            let [n, b] = [now, before].map(|colour| colour.map(|v| w * v));
+            [w, n[0], n[1], n[2], b[0], b[1], b[2], w * dot(&now, &before), w * dot(&before, &before)]
+        });
+        let sums = sums.blurred(fit.sigma);
+        let priors = Priors::of(fit);
+        let found = Lanes::from_fn(width, height, |i, _, _| {
+            let own =
+                [&self.gain, &self.offset[0], &self.offset[1], &self.offset[2]].map(|plane| plane.data[i]);
+            if sums.at(i)[0] < 1e-4 { own } else { priors.solved(sums.at(i), own) }
+        });
+        let [gain, r, g, b] = found.planes();
+        Self { gain, offset: [r, g, b] }
     }
 
     /// `before`, as it looks in this light.
     pub fn lit(&self, before: &[Plane; 3]) -> [Plane; 3] {
         std::array::from_fn(|c| {
-            let gained = before[c].with(&self.gain, |v, gain| v * gain);
-            gained.with(&self.offset[c], |v, offset| v + offset)
+            let changed = before[c].data.iter().zip(&self.gain.data).zip(&self.offset[c].data);
+            Plane { data: changed.map(|((v, gain), offset)| v * gain + offset).collect(), ..before[c] }
         })
+    }
+}
+
+/// What a fit's priors weigh beside the pixels.
+struct Priors {
+    gain: f32,
+    tint: f32,
+    /// The offsets' own matrix is a diagonal less this everywhere.
+    shared: f32,
+}
+
+impl Priors {
+    fn of(fit: &Fit) -> Self {
+        let square = |v: f32| v * v;
+        let tint = square(fit.noise / fit.tint);
+        let shared = tint * square(fit.offset) / (square(fit.tint) + 3.0 * square(fit.offset));
+        Self { gain: square(fit.noise / fit.gain), tint, shared }
+    }
+
+    /// Gain and offsets from the sums of a pixel's surroundings, near its `own` so far.
+    fn solved(&self, sums: &[f32; 9], [gain, r, g, b]: [f32; 4]) -> [f32; 4] {
+        let &[total, n0, n1, n2, b0, b1, b2, crossed, squared] = sums;
+        let (prior, now, before) = ([r, g, b], [n0, n1, n2], [b0, b1, b2]);
+        let own = total + self.tint;
+        let (part, spread) = (1.0 / own, self.shared / (own - 3.0 * self.shared));
+        let offsets = |v: [f32; 3]| {
+            let sum = v.iter().sum::<f32>() * spread;
+            v.map(|v| (v + sum) * part)
+        };
+        let rest: [f32; 3] = std::array::from_fn(|c| now[c] - total * prior[c]);
+        let solved = offsets(before);
+        let square = squared - dot(&before, &solved);
+        let cross = crossed - dot(&prior, &before) - dot(&rest, &solved);
+        let gain = (cross + self.gain * gain) / (square.max(0.0) + self.gain);
+        let offset = offsets(std::array::from_fn(|c| rest[c] - gain * before[c]));
+        [gain, r + offset[0], g + offset[1], b + offset[2]]
+    }
+}
+
+fn dot(a: &[f32; 3], b: &[f32; 3]) -> f32 {
+    (0..3).map(|c| a[c] * b[c]).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIT: Fit = Fit { sigma: 4.0, noise: 0.01, gain: 0.5, offset: 0.2, tint: 0.005 };
+
+    fn changed(before: &[Plane; 3], gain: f32, veil: f32) -> [Plane; 3] {
+        before.each_ref().map(|plane| plane.mapped(|v| gain * v + veil))
+    }
+
+    fn fitted(before: &[Plane; 3], gain: f32, veil: f32) -> [f32; 4] {
+        let weight = Plane::filled(48, 40, 1.0);
+        let light = Light::same(48, 40).fitted(&FIT, &changed(before, gain, veil), before, &weight);
+        let [r, g, b] = light.offset.each_ref().map(|plane| plane.at(24, 20));
+        [light.gain.at(24, 20), r, g, b]
+    }
+
+    #[test]
+    fn gain_and_veil_are_told_apart_by_the_pattern() {
+        let pattern = [0.9f32, 1.7, 0.6].map(|a| {
+            Plane::from_fn(48, 40, |x, y| 0.3 + 0.2 * (a * x as f32).sin() * (0.8 * y as f32).cos())
+        });
+        let found = fitted(&pattern, 0.7, 0.08);
+        assert!((found[0] - 0.7).abs() < 0.01, "{found:?}");
+        assert!(found[1..].iter().all(|offset| (offset - 0.08).abs() < 0.01), "{found:?}");
+    }
+
+    #[test]
+    fn on_a_flat_coloured_surface_a_grey_veil_is_told_from_shading() {
+        let flat = [0.6, 0.2, 0.1].map(|v| Plane::filled(48, 40, v));
+        let (veil, shade) = (fitted(&flat, 1.0, 0.1), fitted(&flat, 0.6, 0.0));
+        assert!((veil[0] - 1.0).abs() < 0.05 && (veil[1] - 0.1).abs() < 0.02, "{veil:?}");
+        assert!((shade[0] - 0.6).abs() < 0.05 && shade[1].abs() < 0.02, "{shade:?}");
+    }
+
+    #[test]
+    fn where_nothing_is_seen_the_light_so_far_stays() {
+        let flat = [0.6, 0.2, 0.1].map(|v| Plane::filled(60, 40, v));
+        let seen = Plane::from_fn(60, 40, |x, _| f32::from(x < 20));
+        let prior = Light {
+            gain: Plane::filled(60, 40, 1.3),
+            offset: [0.1, 0.2, 0.3].map(|v| Plane::filled(60, 40, v)),
+        };
+        let light = prior.fitted(&FIT, &changed(&flat, 0.5, 0.0), &flat, &seen);
+        let there = [&light.gain, &light.offset[0], &light.offset[1], &light.offset[2]].map(|p| p.at(50, 20));
+        assert_eq!(there, [1.3, 0.1, 0.2, 0.3]);
+        let lit = light.lit(&flat);
+        assert!((lit[0].at(8, 20) - 0.3).abs() < 0.01, "{}", lit[0].at(8, 20));
     }
 }

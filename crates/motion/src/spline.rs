@@ -37,23 +37,47 @@ impl Spline {
     pub fn at(&self, x: f32, y: f32) -> [f32; 4] {
         let x = x.clamp(0.0, (self.width - 1) as f32);
         let y = y.clamp(0.0, (self.height - 1) as f32);
-        let (left, top) = (x.floor(), y.floor());
-        let (across, down) = (weights(x - left), weights(y - top));
+        // Never below 0, so that the integer part is the floor, which older processors' instructions lack.
+        let (left, top) = (x as i32 as isize, y as i32 as isize);
+        let (across, down) = (weights(x - left as f32), weights(y - top as f32));
         let mirrored = |v: isize, length: usize| {
             let last = length as isize - 1;
-            (if v < 0 { -v } else if v > last { 2 * last - v } else { v }).clamp(0, last) as usize
+            (if v < 0 {
+                -v
+            } else if v > last {
+                2 * last - v
+            } else {
+                v
+            })
+            .clamp(0, last) as usize
         };
-        let columns: [usize; 4] = std::array::from_fn(|i| mirrored(left as isize + i as isize - 1, self.width));
-        let mut sum = [0.0; 4];
-        for (j, down) in down.into_iter().enumerate() {
-            let row = mirrored(top as isize + j as isize - 1, self.height) * self.width;
-            for (i, across) in across.into_iter().enumerate() {
-                let (pixel, weight) = (self.data[row + columns[i]], across * down);
-                (0..4).for_each(|c| sum[c] += weight * pixel[c]);
-            }
-        }
-        sum
+        let rows = [0, 1, 2, 3].map(|j| mirrored(top + j - 1, self.height) * self.width);
+        let inside = left > 0 && left + 2 < self.width as isize;
+        mix(
+            &down,
+            rows.map(|row| match inside {
+                true => {
+                    let from = row + left as usize - 1;
+                    let line = &self.data[from..from + 4];
+                    mix(&across, [line[0], line[1], line[2], line[3]])
+                }
+                false => {
+                    mix(&across, [0, 1, 2, 3].map(|i| self.data[row + mirrored(left + i - 1, self.width)]))
+                }
+            }),
+        )
     }
+}
+
+#[inline]
+fn mix(weights: &[f32; 4], pixels: [[f32; 4]; 4]) -> [f32; 4] {
+    let mut sum = [0.0; 4];
+    for (weight, pixel) in weights.iter().zip(&pixels) {
+        for c in 0..4 {
+            sum[c] += weight * pixel[c];
+        }
+    }
+    sum
 }
 
 fn weights(t: f32) -> [f32; 4] {

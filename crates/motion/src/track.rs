@@ -4,7 +4,8 @@ use rayon::prelude::*;
 
 use crate::field::Field;
 use crate::plane::Plane;
-use crate::register::{Asked, Effort, LIGHT, Pyramid, Smear, colour_error, disagreement, register};
+use crate::register::{Asked, Effort, LIGHT, colour_error, disagreement, register};
+use crate::view::{Pyramid, Smear};
 
 /// From one frame to the next: everything must be found.
 const STEP: Effort = Effort { whole: 6, own: 4, tie: 4e-3, hold: 3e-4, gather: 2.0, light: LIGHT };
@@ -56,7 +57,8 @@ pub fn track(frames: &[Pyramid], key: usize, go_on: &mut dyn FnMut(usize) -> boo
 /// round since must not be found in the key frame.
 fn corrected(target: &Pyramid, key: &Pyramid, field: Field, smear: Option<&Smear>) -> Field {
     let seen = key.finest().through(&field, None).solid;
-    best(target, key, vec![field], &AGAINST_KEY, Asked { seen: Some(&seen), smear })
+    let asked = Asked { seen: Some(&seen), smear };
+    best(target, key, judged(target, key, field, asked), &AGAINST_KEY, asked)
 }
 
 /// Exposures that are tried, as parts of the time from frame to frame.
@@ -66,9 +68,10 @@ const SHUTTERS: [f32; 6] = [0.15, 0.3, 0.45, 0.6, 0.75, 0.9];
 fn blurred(frames: &[Pyramid], key: usize, fields: Vec<Field>) -> (Vec<Field>, Option<Vec<Smear>>) {
     let error = |fields: &[Field], shutter: f32| -> f32 {
         let smears = (shutter > 0.0).then(|| exposures(fields, shutter));
-        let each = (0..frames.len()).into_par_iter().filter(|&t| t != key).map(|t| {
-            colour_error(&frames[t], &frames[key], &fields[t], smears.as_ref().map(|s| &s[t]))
-        });
+        let each = (0..frames.len())
+            .into_par_iter()
+            .filter(|&t| t != key)
+            .map(|t| colour_error(&frames[t], &frames[key], &fields[t], smears.as_ref().map(|s| &s[t])));
         each.sum()
     };
     let sharp = error(&fields, 0.0);
@@ -105,23 +108,37 @@ fn between(target: &Pyramid, moving: &Pyramid) -> Field {
     let shifted = |shift| Field::shifted(solid.width, solid.height, shift);
     let (still, shifted) = (shifted([0.0; 2]), shifted([to[0] - from[0], to[1] - from[1]]));
     // Where light moves over the surface, only fine detail tells the two motions apart, and the outline leads there.
-    let outline = register(&target.outline(), &moving.outline(), &shifted, usize::MAX, &OUTLINE, Asked::default());
+    let (outline, _) =
+        register(&target.outline(), &moving.outline(), &shifted, usize::MAX, &OUTLINE, Asked::default());
     let tried = [(&still, usize::MAX), (&shifted, usize::MAX), (&outline, 1)];
-    let tried = tried.map(|(start, coarsest)| register(target, moving, start, coarsest, &TRIAL, Asked::default()));
-    best(target, moving, tried.into_iter().chain([outline]).collect(), &STEP, Asked::default())
+    let tried =
+        tried.map(|(start, coarsest)| register(target, moving, start, coarsest, &TRIAL, Asked::default()));
+    let outline = judged(target, moving, outline, Asked::default());
+    let start = tried.into_iter().rev().fold(outline, better);
+    best(target, moving, start, &STEP, Asked::default())
 }
 
-/// Goes on from the field of these that agrees best at full detail, and keeps what agrees better: from a coarser level,
-/// where light that moves can look like the surface, a registration may come back worse.
-fn best(target: &Pyramid, moving: &Pyramid, fields: Vec<Field>, effort: &Effort, asked: Asked<'_>) -> Field {
-    let judged = |field: Field| (disagreement(target, moving, &field, asked), field);
-    let least = |a: (f32, Field), b: (f32, Field)| if b.0 < a.0 { b } else { a };
-    let mut found = fields.into_iter().map(judged).reduce(least);
+fn judged(target: &Pyramid, moving: &Pyramid, field: Field, asked: Asked<'_>) -> (Field, f32) {
+    let error = disagreement(target, moving, &field, asked);
+    (field, error)
+}
+
+/// The field of the smaller error; the later of two alike.
+fn better(a: (Field, f32), b: (Field, f32)) -> (Field, f32) {
+    if b.1 <= a.1 { b } else { a }
+}
+
+/// Goes on from a field, and keeps what agrees better at full detail: from a coarser level, where light that moves can
+/// look like the surface, a registration may come back worse.
+fn best(target: &Pyramid, moving: &Pyramid, start: (Field, f32), effort: &Effort, asked: Asked<'_>) -> Field {
+    let mut found = start;
     for coarsest in [2, 1, 0] {
-        let next = found.as_ref().map(|found| register(target, moving, &found.1, coarsest, effort, asked));
-        found = found.into_iter().chain(next.map(judged)).reduce(least);
+        let next = register(target, moving, &found.0, coarsest, effort, asked);
+        if next.1 < found.1 {
+            found = next;
+        }
     }
-    found.map_or_else(|| Field::still(0, 0), |found| found.1)
+    found.0
 }
 
 fn centre(mask: &Plane) -> [f32; 2] {

@@ -148,11 +148,17 @@ impl Span {
 }
 
 /// Shows a clip's frame what is carried to it: over the plate, to be generated only where it is not known.
-pub(crate) fn show(clip: &mut Clip, index: usize, frame: &ShotFrame, carried: &Carried) -> Result<(), JobError> {
+pub(crate) fn show(
+    clip: &mut Clip,
+    index: usize,
+    frame: &ShotFrame,
+    carried: &Carried,
+) -> Result<(), JobError> {
     clip.frames[index] = composite(frame, &carried.picture)?;
     clip.drafted[index] = true;
     let mask = &mut clip.masks[index];
-    for ((generate, known), comp) in mask.data.iter_mut().zip(&carried.known.data).zip(&frame.comp_mask.data) {
+    for ((generate, known), comp) in mask.data.iter_mut().zip(&carried.known.data).zip(&frame.comp_mask.data)
+    {
         *generate = f32::from(*generate > 0.0 && *comp > 0.0 && *known < KNOWN);
     }
     Ok(())

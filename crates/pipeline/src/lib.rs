@@ -5,8 +5,8 @@
 
 pub mod adapter_files;
 pub mod base;
-pub mod carried;
 mod best;
+pub mod carried;
 pub mod clip;
 pub mod condition;
 pub mod encoders;

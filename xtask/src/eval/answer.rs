@@ -60,7 +60,9 @@ pub fn carried(shot: &Shot) -> Clip {
     let working: Vec<Frame> = shot.source.iter().map(display).collect();
     let (frames, masks): (Vec<&Frame>, Vec<&Frame>) = (working.iter().collect(), shot.mask.iter().collect());
     let prepared = lora_edit_motion::carry::Shot::new(&frames, &masks, WorkingSpace::Srgb);
-    let Ok(Some(followed)) = prepared.follow(0, 0..shot.source.len(), &mut |_| true) else { return shot.source.clone() };
+    let Ok(Some(followed)) = prepared.follow(0, 0..shot.source.len(), &mut |_| true) else {
+        return shot.source.clone();
+    };
     let carried = followed.carry(&prepared, &display(shot.painted()));
     let pictures: Vec<Frame> = carried.into_iter().map(|carried| light(carried.picture)).collect();
     composited(shot, &pictures)

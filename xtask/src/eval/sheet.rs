@@ -24,8 +24,12 @@ pub fn contact_sheet(shot: &Shot, answers: &BTreeMap<Answer, Clip>, report: &Sho
         .row("mask", shown.iter().map(|i| shot.mask[*i].to_rgb()))
         .row_with_gaps("painted", painted);
     let flow = better_flow(report);
-    let shown_answers =
-        [("ours", Answer::Ours), ("without LoRA", Answer::WithoutLora), ("carried", Answer::Carried), ("flow", flow)];
+    let shown_answers = [
+        ("ours", Answer::Ours),
+        ("without LoRA", Answer::WithoutLora),
+        ("carried", Answer::Carried),
+        ("flow", flow),
+    ];
     for (label, answer) in shown_answers {
         if let Some(clip) = answers.get(&answer) {
             sheet = sheet.row(label, row(clip));

@@ -188,3 +188,124 @@ pub(crate) fn known_part(shot: &ShotPackage, carry: &Carry) -> f64 {
     }
     known / all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lora_edit_shot::package::ShotInfo;
+    use lora_edit_shot::{ColourSpace, Fit, FrameRange, Rect, WorkingSpace};
+
+    /// A patterned square of 32 pixels that moves to the right by a pixel each frame, before grey.
+    fn shot(frames: i32) -> ShotPackage {
+        let size = [64, 48];
+        let inside = |number: i32, x: usize, y: usize| {
+            let left = 4 + (number - 1001) as usize;
+            (left..left + 32).contains(&x) && (8..40).contains(&y)
+        };
+        let colour = |number: i32, x: usize, y: usize, out: &mut [f32]| {
+            let at = x as f32 - (number - 1001) as f32;
+            let wave = (0.7 * at).sin() * (0.5 * y as f32).cos();
+            let value = if inside(number, x, y) { 0.5 + 0.3 * wave } else { 0.5 };
+            out.copy_from_slice(&[value, 0.8 * value, 0.6 * value]);
+        };
+        let mask = |number, grown: usize| {
+            let near = move |x: usize, y: usize| {
+                let reach = |v: usize| v.saturating_sub(grown)..=v + grown;
+                reach(x).any(|x| reach(y).any(|y| inside(number, x, y)))
+            };
+            Frame::from_fn(64, 48, 1, |x, y, out| out[0] = f32::from(near(x, y)))
+        };
+        let frame = |number| ShotFrame {
+            number,
+            source: Frame::from_fn(64, 48, 3, |x, y, out| colour(number, x, y, out)),
+            comp_mask: mask(number, 0),
+            generation_mask: mask(number, 2),
+        };
+        let fit = Fit { source_size: size, crop: Rect::of_size(size), working_size: size };
+        let (input_space, working_space) = (ColourSpace::Srgb, WorkingSpace::Srgb);
+        let numbers = FrameRange::span(1001, 1000 + frames);
+        let info = ShotInfo { fit, frames: numbers, input_space, working_space };
+        ShotPackage { info, frames: (1001..=1000 + frames).map(frame).collect() }
+    }
+
+    fn painted(shot: &ShotPackage, key: i32) -> Frame {
+        let mut painted = shot.frames[(key - 1001) as usize].source.clone();
+        painted.data.chunks_exact_mut(3).for_each(|pixel| pixel.swap(0, 2));
+        painted
+    }
+
+    fn edit(shot: &ShotPackage, keys: &[i32]) -> EditPackage {
+        let frames = keys.iter().map(|&key| painted(shot, key)).collect();
+        EditPackage { keys: FrameRange::of(keys.iter().copied()), frames, references: Vec::new() }
+    }
+
+    /// Carries until asked to stop after `steps` answers.
+    fn carried(shot: &ShotPackage, keys: &[i32], steps: usize) -> Option<Carry> {
+        let asked = std::cell::Cell::new(0);
+        let stop = || {
+            asked.set(asked.get() + 1);
+            asked.get() > steps
+        };
+        let mut events = |_| ();
+        let mut progress = Progress::new(&mut events, &stop);
+        Carrier::new(shot).carry_edit(shot, &edit(shot, keys), &mut progress)
+    }
+
+    #[test]
+    fn paint_moves_with_the_surface_from_every_key_and_both_ways() {
+        let shot = shot(5);
+        for keys in [vec![1001], vec![1003], vec![1001, 1005]] {
+            let carry = carried(&shot, &keys, 99).unwrap();
+            for (frame, carried) in shot.frames.iter().zip(&carry) {
+                let (wanted, found) = (painted(&shot, frame.number), carried.as_ref().unwrap());
+                // Well inside the square, wherever it is.
+                for (x, y) in [(16, 16), (20, 24), (28, 30)] {
+                    let (wanted, got) = (wanted.pixel(x, y), found.picture.pixel(x, y));
+                    let far = wanted.iter().zip(got).any(|(a, b)| (a - b).abs() > 0.02);
+                    assert!(!far, "keys {keys:?}, frame {}, {x},{y}: {got:?}, not {wanted:?}", frame.number);
+                }
+            }
+            let known = known_part(&shot, &carry);
+            assert!(known > 0.9 && known <= 1.0, "keys {keys:?}: {known} known");
+        }
+    }
+
+    #[test]
+    fn a_stop_is_heard_and_an_empty_key_carries_nothing() {
+        let mut shot = shot(9);
+        assert!(carried(&shot, &[1001], 0).is_none());
+        shot.frames[0].comp_mask.data.fill(0.0);
+        let carry = carried(&shot, &[1001], 99).unwrap();
+        assert!(carry.iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn the_model_is_shown_the_draft_and_asked_where_it_is_not_known() {
+        let shot = shot(5);
+        let mut clip = Clip::of(&shot, Window::whole(5));
+        let mut carried = Carried {
+            picture: Frame::filled(64, 48, &[0.9, 0.1, 0.2]),
+            known: Plane { width: 64, height: 48, data: vec![1.0; 64 * 48] },
+        };
+        carried.known.data[20 * 64 + 20] = 0.2;
+        show(&mut clip, 2, &shot.frames[2], &carried).unwrap();
+        assert!(clip.drafted[2] && !clip.drafted[1]);
+        assert_eq!(clip.frames[2].pixel(20, 20), [0.9, 0.1, 0.2]);
+        assert_eq!(
+            clip.frames[2].pixel(60, 4),
+            shot.frames[2].source.pixel(60, 4),
+            "the plate outside the mask"
+        );
+        assert_eq!(clip.masks[2].data.iter().sum::<f32>(), 1.0, "one pixel is asked for");
+        assert_eq!(clip.masks[2].pixel(20, 20), [1.0]);
+    }
+
+    #[test]
+    fn what_is_known_stays_and_half_of_the_rest_is_generated() {
+        let known = Plane { width: 2, height: 1, data: vec![1.0, 0.0] };
+        let carried = Carried { picture: Frame::filled(2, 1, &[0.2; 3]), known };
+        let merged = merged(&Frame::filled(2, 1, &[0.8; 3]), &carried);
+        assert_eq!(merged.pixel(0, 0), [0.2; 3]);
+        assert!(merged.pixel(1, 0).iter().all(|v| (v - 0.5).abs() < 1e-6));
+    }
+}

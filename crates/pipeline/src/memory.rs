@@ -59,28 +59,32 @@ impl Extent {
         padded_4n1(self.frames).min(padded_4n1(window))
     }
 
-    /// Bytes that the program keeps as pictures meanwhile: plate and masks of the shot, the same of a clip, what is made.
-    fn held(&self, clip: usize) -> u64 {
+    /// Bytes that the program keeps as pictures meanwhile: plate and masks of the shot, the same of a clip, what is made;
+    /// where paint is carried, also the pyramids, fields and paints of each frame, and what a frame's registration takes.
+    fn held(&self, clip: usize, carries: bool) -> u64 {
         let [height, width] = self.size;
-        let numbers = 5 * self.frames + 8 * clip + 3 * self.frames;
+        let carried = if carries { 30 * self.frames + 100 } else { 0 };
+        let numbers = 5 * self.frames + 8 * clip + 3 * self.frames + carried;
         (4 * numbers * height * width) as u64
     }
 
-    fn work(&self, task: Task, frames: usize) -> Work {
+    fn work(&self, task: Task, frames: usize, carries: bool) -> Work {
         let [height, width] = self.size;
-        Work { task, frames, height, width, held: self.held(frames) }
+        Work { task, frames, height, width, held: self.held(frames, carries) }
     }
 
     /// The plan's input for a training; a window of 0 leaves it to the plan.
     pub fn training(&self, recipe: &Recipe) -> Work {
         let window = Some(self.clip(recipe.train_window)).filter(|_| recipe.train_window > 0);
-        self.work(Task::Train { adapter: pairs(recipe), window }, self.clip(recipe.train_window))
+        let task = Task::Train { adapter: pairs(recipe), window };
+        self.work(task, self.clip(recipe.train_window), recipe.carry)
     }
 
     /// The plan's input for a generation with the shot's adapter.
     pub fn generation(&self, recipe: &Recipe, sampling: &Sampling) -> Work {
         let adapter = if sampling.without_adapter { Pairs::NONE } else { pairs(recipe) };
-        self.work(Task::Generate { guided: sampling.is_guided(), adapter }, self.clip(sampling.window))
+        let task = Task::Generate { guided: sampling.is_guided(), adapter };
+        self.work(task, self.clip(sampling.window), sampling.carry)
     }
 }
 

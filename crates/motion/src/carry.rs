@@ -121,8 +121,8 @@ impl Followed {
         let solid = &shot.solid[self.key];
         let paint = beyond(&painted.crop_reflect(shot.part), solid, |v| linear(shot.working, v));
         let follows = follows(&shot.light[self.key], &paint, solid);
-        let plate = Pyramid::single(shot.light[self.key].clone(), solid.clone());
-        let paint = Pyramid::single(paint, solid.clone());
+        let plate = View::new(shot.light[self.key].clone(), solid.clone());
+        let paint = View::new(paint, solid.clone());
         let Range { start, end } = self.range;
         let mut paints: Vec<Paint> =
             (start..end).into_par_iter().map(|t| self.carried(shot, t, &plate, &paint)).collect();
@@ -157,10 +157,9 @@ impl Followed {
         follows: f32,
     ) -> Paint {
         let step = &self.way.steps[t - self.range.start];
-        let plate =
-            Pyramid::single(shot.light[nearer].clone(), shot.solid[nearer].clone()).through(step, None);
+        let plate = View::new(shot.light[nearer].clone(), shot.solid[nearer].clone()).through(step, None);
         let light = light(&shot.light[t], &shot.solid[t], &plate);
-        let seen = Pyramid::single(before.colour.clone(), shot.solid[nearer].clone()).through(step, None);
+        let seen = View::new(before.colour.clone(), shot.solid[nearer].clone()).through(step, None);
         let seen = Seen { colour: seen.colour, known: seen.solid };
         let inside = shot.solid[t].blurred(1.0).mapped(|v| f32::from(v > 1e-3));
         own.clone().or(&seen, &light).continued(&inside, &shot.light[t], step, follows)

@@ -30,7 +30,8 @@ fn extent(solid: &Plane) -> f32 {
 }
 
 impl View {
-    fn new(colour: [Plane; 3], solid: Plane) -> Self {
+    /// Of colours that go on beyond the mask's edge, and the mask.
+    pub fn new(colour: [Plane; 3], solid: Plane) -> Self {
         let spline = Spline::of(&[&colour[0], &colour[1], &colour[2], &solid]);
         let domain = solid.blurred(1.5).mapped(|v| f32::from(v > 0.02));
         Self { colour, solid, domain, spline }
@@ -58,11 +59,6 @@ impl Pyramid {
         let soft = solid.blurred(1.0);
         let view = View::new([soft.clone(), soft.clone(), soft], everywhere);
         Self::halving(view, self.0.len())
-    }
-
-    /// Of one level alone.
-    pub fn single(colour: [Plane; 3], solid: Plane) -> View {
-        View::new(colour, solid)
     }
 
     /// The picture itself.

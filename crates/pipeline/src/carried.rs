@@ -271,6 +271,20 @@ mod tests {
     }
 
     #[test]
+    fn between_two_keys_the_nearer_and_the_better_known_counts_more() {
+        let carried = |level: f32, known: f32| Carried {
+            picture: Frame::filled(1, 1, &[level; 3]),
+            known: Plane { width: 1, height: 1, data: vec![known] },
+        };
+        let span = Span { key: 4, first: 1 };
+        let joined = |at, known| span.joined(carried(0.0, known), carried(1.0, 1.0), at);
+        let level = |at, known| joined(at, known).picture.data[0];
+        assert!((level(1, 1.0) - 0.25).abs() < 1e-6 && (level(3, 1.0) - 0.75).abs() < 1e-6);
+        assert!(level(1, 0.0) > 0.95, "the key before does not show it");
+        assert_eq!(joined(1, 0.0).known.data, [1.0]);
+    }
+
+    #[test]
     fn a_stop_is_heard_and_an_empty_key_carries_nothing() {
         let mut shot = shot(9);
         assert!(carried(&shot, &[1001], 0).is_none());

@@ -1,4 +1,4 @@
-//! Paint carried along a surface, in the light of each frame.
+//! Paint carried along a surface, in the light of each frame, and mended by the plate where it goes with the plate's pattern.
 
 use std::fmt;
 use std::ops::Range;
@@ -10,7 +10,8 @@ use rayon::prelude::*;
 
 use crate::fill::{Paint, Seen, follows};
 use crate::light::{Fit, Light};
-use crate::plane::Plane;
+use crate::pattern::{mended, shares};
+use crate::plane::{Plane, root};
 use crate::track::{Way, track};
 use crate::view::{Pyramid, View, Warped};
 
@@ -39,6 +40,13 @@ pub struct Followed {
     key: usize,
     range: Range<usize>,
     way: Way,
+}
+
+/// A key frame to be carried, with what of the plate's pattern its paint goes with.
+struct Key {
+    plate: View,
+    paint: View,
+    shares: View,
 }
 
 /// A frame with the paint carried to it.
@@ -118,14 +126,30 @@ impl Followed {
     /// `painted`, the key frame in working code values, as it looks in every frame of the range. `shot` is the one that
     /// was followed.
     pub fn carry(&self, shot: &Shot, painted: &Frame) -> Vec<Carried> {
+        self.carried_by(shot, painted, shares)
+    }
+
+    /// The same as if it were a coat. The plate is a dye of itself, as is each of its looks: mended, it would be shown as it
+    /// is, and nothing could be learnt from what carrying it gets wrong.
+    pub fn carry_coat(&self, shot: &Shot, painted: &Frame) -> Vec<Carried> {
+        self.carried_by(shot, painted, |_, _, solid| std::array::from_fn(|_| solid.mapped(|_| 0.0)))
+    }
+
+    fn carried_by(
+        &self,
+        shot: &Shot,
+        painted: &Frame,
+        shares: impl Fn(&[Plane; 3], &[Plane; 3], &Plane) -> [Plane; 3],
+    ) -> Vec<Carried> {
         let solid = &shot.solid[self.key];
         let paint = beyond(&painted.crop_reflect(shot.part), solid, |v| linear(shot.working, v));
         let follows = follows(&shot.light[self.key], &paint, solid);
-        let plate = View::new(shot.light[self.key].clone(), solid.clone());
-        let paint = View::new(paint, solid.clone());
+        let shares = shares(&shot.light[self.key], &paint, solid);
+        let view = |colour| View::new(colour, solid.clone());
+        let key = Key { plate: view(shot.light[self.key].clone()), paint: view(paint), shares: view(shares) };
         let Range { start, end } = self.range;
         let mut paints: Vec<Paint> =
-            (start..end).into_par_iter().map(|t| self.carried(shot, t, &plate, &paint)).collect();
+            (start..end).into_par_iter().map(|t| self.carried(shot, t, &key)).collect();
         let known: Vec<Plane> = paints.iter().map(|paint| paint.known.clone()).collect();
         for t in (self.key + 1..end).chain((start..self.key).rev()) {
             let nearer = if t > self.key { t - 1 } else { t + 1 };
@@ -136,15 +160,26 @@ impl Followed {
     }
 
     /// The key frame's paint in the light of frame `t`, known where the key frame shows it.
-    fn carried(&self, shot: &Shot, t: usize, plate: &View, paint: &View) -> Paint {
+    fn carried(&self, shot: &Shot, t: usize, key: &Key) -> Paint {
         let at = t - self.range.start;
         let (field, smear) = (&self.way.fields[at], self.way.smears.as_ref().map(|smears| &smears[at]));
-        let (plate, paint) = (plate.through(field, smear), paint.through(field, smear));
-        let light = light(&shot.light[t], &shot.solid[t], &plate);
-        let alike = alike(&shot.light[t], &light.lit(&plate.colour));
+        let [plate, paint, shares] =
+            [&key.plate, &key.paint, &key.shares].map(|view| view.through(field, smear));
+        let (now, solid) = (&shot.light[t], &shot.solid[t]);
+        let light = light(now, solid, &plate);
+        let lit = light.lit(&plate.colour);
+        let both = solid.with(&plate.solid, |a, b| a * b);
+        // A spline goes a little beyond what it passes through.
+        let shares = shares.colour.map(|plane| plane.mapped(|share| share.max(0.0)));
+        // What the plate mends needs no belief.
+        let whole = shares.each_ref().map(|plane| plane.mapped(|share| share.min(1.0)));
+        let alike = alike(now, &mended(&lit, &whole, now, &lit, &both));
         // A pixel beyond the outline's, which is mixed with what lies behind, goes on from it.
         let near = plate.solid.blurred(1.0).mapped(|v| (4.0 * v).clamp(0.0, 1.0));
-        Paint { colour: light.lit(&paint.colour), known: near.with(&alike, |near, alike| near * alike) }
+        Paint {
+            colour: mended(&light.lit(&paint.colour), &shares, now, &lit, &both),
+            known: near.with(&alike, |near, alike| near * alike),
+        }
     }
 
     fn filled(
@@ -172,11 +207,6 @@ fn alike(now: &[Plane; 3], lit: &[Plane; 3]) -> Plane {
         |i: usize| (0..3).map(|c| (root(now[c].data[i]) - root(lit[c].data[i])).powi(2)).sum::<f32>();
     let squares = Plane { data: (0..now[0].data.len()).map(square).collect(), ..now[0].clone() };
     squares.blurred(1.5).mapped(|square| 1.0 / (1.0 + square / (3.0 * TOLERANCE * TOLERANCE)))
-}
-
-/// About a display's code values of light.
-fn root(light: f32) -> f32 {
-    light.max(0.0).sqrt()
 }
 
 /// Code values by which plate and carried plate may differ where the paint is half believed.

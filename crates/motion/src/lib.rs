@@ -7,6 +7,7 @@ pub mod fill;
 mod lanes;
 pub mod light;
 mod pair;
+mod pattern;
 pub mod plane;
 pub mod polynomial;
 pub mod register;

@@ -16,6 +16,11 @@ pub struct Plane {
     pub data: Vec<f32>,
 }
 
+/// About a display's code value of light.
+pub(crate) fn root(light: f32) -> f32 {
+    light.max(0.0).sqrt()
+}
+
 impl Plane {
     /// Every pixel is `value`.
     pub fn filled(width: usize, height: usize, value: f32) -> Self {

@@ -77,6 +77,18 @@ fn paint_is_blurred_as_the_plate_is() {
     assert!(known > 27.0 && all > 25.0, "{known} {all}");
 }
 
+/// The plate is a dye of itself: carried as one, what its way gets wrong is mended by the plate.
+#[test]
+fn a_dye_is_mended_by_the_plate_and_a_coat_is_not() {
+    let (frames, masks) = Scene::setting_off().render(plate);
+    let shot = prepared(&frames, &masks);
+    let followed = shot.follow(0, 0..4, &mut |_| true).unwrap().unwrap();
+    let last = |carried: Vec<Carried>| psnr(&carried[3].picture, &frames[3], &masks[3], |_| true);
+    let (dye, coat) = (last(followed.carry(&shot, &frames[0])), last(followed.carry_coat(&shot, &frames[0])));
+    println!("dye {dye:.1} dB, coat {coat:.1} dB");
+    assert!(dye > coat + 3.0, "dye {dye} dB, coat {coat} dB");
+}
+
 #[test]
 fn what_a_post_hid_in_the_key_frame_is_continued() {
     let made = made(&Scene { post: Some([52.0, 4.0]), ..Scene::new(5) }, 0);

@@ -42,13 +42,13 @@ impl Carrier {
         Self { prepared, followed: HashMap::new() }
     }
 
-    /// `painted`, frame `key`, carried to the frames of `range`, which holds it; nothing where the key shows too little of the
-    /// surface. `None` when stopped meanwhile.
-    pub fn carry(
+    /// What `carry` makes of the way from frame `key` over `range`, which holds it; nothing where the key shows too little of
+    /// the surface. `None` when stopped meanwhile.
+    fn carried(
         &mut self,
         (key, range): (usize, Range<usize>),
-        painted: &Frame,
         progress: &mut Progress<'_>,
+        carry: impl FnOnce(&Followed, &Shot) -> Vec<Carried>,
     ) -> Option<Vec<Carried>> {
         let at = (key, range.clone());
         if !self.followed.contains_key(&at) {
@@ -65,7 +65,7 @@ impl Carrier {
             self.followed.insert(at.clone(), followed);
         }
         let followed = self.followed.get(&at)?.as_ref();
-        Some(followed.map_or_else(Vec::new, |followed| followed.carry(&self.prepared, painted)))
+        Some(followed.map_or_else(Vec::new, |followed| carry(followed, &self.prepared)))
     }
 
     /// Carries all painted frames of `edit` through `shot`, each as far as the next; `None` when stopped meanwhile.
@@ -86,7 +86,9 @@ impl Carrier {
             let end = keys.get(index + 1).map_or(shot.frames.len(), |after| after.0);
             progress.part(index, keys.len());
             let span = Span { key, first };
-            for (i, carried) in self.carry((key, first..end), painted, progress)?.into_iter().enumerate() {
+            let carried =
+                self.carried((key, first..end), progress, |followed, shot| followed.carry(shot, painted))?;
+            for (i, carried) in carried.into_iter().enumerate() {
                 let seen = carry[first + i].take();
                 carry[first + i] = Some(match seen {
                     Some(before) => span.joined(before, carried, first + i),
@@ -108,7 +110,9 @@ impl Carrier {
         progress: &mut Progress<'_>,
     ) -> Option<Result<Clip, JobError>> {
         let (low, high) = (window.first.min(window.last), window.first.max(window.last));
-        let carried = self.carry((window.first, low..high + 1), &clip.frames[0], progress)?;
+        let carried = self.carried((window.first, low..high + 1), progress, |followed, shot| {
+            followed.carry_coat(shot, &clip.frames[0])
+        })?;
         let mut draft = clip.clone();
         for (index, position) in window.padded().into_iter().enumerate().skip(1) {
             if let Some(carried) = carried.get(position - low)

@@ -174,6 +174,7 @@ fn recipe(args: &EditArgs, inputs: &Inputs) -> Recipe {
         look_variants: args.look_variants.unwrap_or(default.look_variants),
         keep_best: args.keep_best,
         carry: args.generation.carry.unwrap_or(default.carry),
+        shown: args.generation.shown,
         source_prompt: args.source_prompt.clone().unwrap_or_default(),
         prompt_prefix: args.prompt_prefix.clone().unwrap_or(default.prompt_prefix),
         train_window: args.train_window.unwrap_or(default.train_window),
@@ -205,6 +206,7 @@ fn sampling(args: &EditArgs) -> Result<Sampling, JobError> {
         lora: args.lora.iter().map(|text| stacked(text)).collect::<Result<_, _>>()?,
         step_cache: args.step_cache,
         carry: args.carry.unwrap_or(default.carry),
+        shown: args.shown,
         schedule: default.schedule,
         window: default.window,
     })

@@ -1,6 +1,7 @@
 //! A window of a shot as the model takes it: frames and masks in the window's order, padded to 4n+1 by reflection.
 
 use lora_edit_shot::Frame;
+use lora_edit_shot::job::Shown;
 use lora_edit_shot::package::{ShotFrame, ShotPackage};
 
 use crate::looks::Look;
@@ -59,6 +60,19 @@ impl Clip {
         Self { frames: shown.map(|(frame, mask)| look.apply(frame, mask)).collect(), ..self.clone() }
     }
 
+    /// The same clip, of which the model is shown only this.
+    pub fn showing(mut self, shown: Shown) -> Self {
+        match shown {
+            Shown::Whole => {}
+            Shown::FirstFrame => {
+                self.masks.iter_mut().for_each(|mask| mask.data.fill(1.0));
+                self.drafted.fill(false);
+            }
+            Shown::Surroundings => self.held.fill(None),
+        }
+        self
+    }
+
     /// The same clip with its own first frame held: what the shot is learnt from.
     pub fn holding_its_first(self) -> Self {
         let first = self.frames.first().cloned();
@@ -110,6 +124,18 @@ mod tests {
     fn a_clip_of_4n_plus_1_frames_stays_as_it_is() {
         assert_eq!(Clip::of(&shot(9), Window::whole(9)).frames.len(), 9);
         assert_eq!(Clip::of(&shot(1), Window::whole(1)).frames.len(), 1);
+    }
+
+    #[test]
+    fn parts_of_the_condition_are_left_out_alone() {
+        let mut clip = Clip::of(&shot(5), Window::whole(5)).holding_its_first();
+        clip.drafted[2] = true;
+        assert_eq!(clip.clone().showing(Shown::Whole), clip);
+        let first = clip.clone().showing(Shown::FirstFrame);
+        assert!(first.masks.iter().all(|mask| mask.data == [1.0; 256]) && !first.drafted.contains(&true));
+        assert_eq!((&first.held, &first.frames), (&clip.held, &clip.frames));
+        let around = clip.clone().showing(Shown::Surroundings);
+        assert_eq!(around, Clip { held: vec![None; 5], ..clip });
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Generation: painted frames and the greyed source in, the shot's edited frames out, pass by pass.
 
 use lora_edit_model::sample::Denoised;
-use lora_edit_shot::job::Sampling;
+use lora_edit_shot::job::{Sampling, Shown};
 use lora_edit_shot::metrics::SquaredError;
 use lora_edit_shot::package::{EditPackage, ShotPackage};
 use lora_edit_shot::{Frame, mask};
@@ -72,7 +72,11 @@ pub fn generate(
     let mut opening = passes.iter().map(|pass| opening(pass, shot, edit));
     in_passes(shot, edit, &passes, carry, progress, |clip, progress| {
         let picture = opening.next().ok_or_else(|| no_key(shot, edit))?;
-        pictures(base, clip, picture, sampling, progress)
+        // Most of the time there is nothing to leave out, and clips are large.
+        match sampling.shown {
+            Shown::Whole => pictures(base, clip, picture, sampling, progress),
+            shown => pictures(base, &clip.clone().showing(shown), picture, sampling, progress),
+        }
     })
 }
 

@@ -64,7 +64,7 @@ pub(crate) fn of_shot(
             None => Some(clip.clone()),
         };
         let Some(shown) = shown else { return Ok(None) };
-        inputs.push(input(base, &shown, &clip.frames, Picture::Plate(window.first))?);
+        inputs.push(input(base, &shown.showing(recipe.shown), &clip.frames, Picture::Plate(window.first))?);
         if progress.even_step(inputs.len(), count) {
             return Ok(None);
         }

@@ -6,12 +6,14 @@
 mod event;
 mod recipe;
 mod sampling;
+mod shown;
 mod status;
 mod targets;
 
 pub use event::{EXIT_STOPPED, Event, EventLog, FailureKind};
 pub use recipe::Recipe;
 pub use sampling::{NoiseExpert, Sampler, Sampling, ScheduleKind, StackedLora};
+pub use shown::{NotShown, Shown};
 pub use status::{JobState, JobStatus, REMOTE_SILENCE, write_pid};
 pub use targets::{NoTargets, Targets};
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
-use lora_edit_shot::job::Targets;
+use lora_edit_shot::job::{Shown, Targets};
 
 use super::{CacheArgs, MachineArgs};
 
@@ -194,6 +194,16 @@ pub struct GenerationArgs {
     #[arg(long, action = clap::ArgAction::Set, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true",
           help_heading = "Generation")]
     pub carry: Option<bool>,
+    /// What the model is shown: whole, first-frame (as plain image-to-video) or surroundings (no painted frame). Only to
+    /// measure what each is worth.
+    #[arg(
+        long,
+        default_value = "whole",
+        value_name = "PART",
+        hide_short_help = true,
+        help_heading = "Generation"
+    )]
+    pub shown: Shown,
     /// Seed of the generation: another seed, another take from the same adapter.
     #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Generation")]
     pub seed: u64,

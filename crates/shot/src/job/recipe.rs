@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Targets;
+use super::{Shown, Targets};
 use crate::range::FrameRange;
 
 /// How the adapter is tuned. All of it goes into the [`AdapterId`](crate::AdapterId).
@@ -43,6 +43,9 @@ pub struct Recipe {
     /// [`Sampling::carry`](super::Sampling::carry)); grey in the whole mask is as published.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub carry: bool,
+    /// What of a window the model is shown.
+    #[serde(skip_serializing_if = "Shown::is_whole")]
+    pub shown: Shown,
     /// Frames of a training window, 4n+1: overlapping windows of the shot are learnt one by one, in less memory; 0 is
     /// the whole shot, where the model takes it at once.
     pub train_window: usize,
@@ -71,6 +74,7 @@ impl Recipe {
         source_prompt: String::new(),
         prompt_prefix: String::new(),
         carry: true,
+        shown: Shown::Whole,
         train_window: 0,
         reversed: false,
         // Learnt by a network of its size, one example costs more of the shot than it gives (docs/windows.md).

@@ -1,5 +1,6 @@
 //! How a result is sampled: all that decides it beside the adapter and the edit.
 
+use super::Shown;
 use lora_edit_store::Hasher;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -138,6 +139,9 @@ pub struct Sampling {
     /// only what they do not show; published models are shown grey in the whole mask.
     #[serde(default, skip_serializing_if = "is_false")]
     pub carry: bool,
+    /// What of a pass the model is shown.
+    #[serde(skip_serializing_if = "Shown::is_whole")]
+    pub shown: Shown,
     /// Frames the model makes at once, at most; longer shots are made in overlapping passes.
     #[serde(skip_serializing_if = "is_nanos_window")]
     pub window: usize,
@@ -159,6 +163,7 @@ impl Sampling {
         lora: Vec::new(),
         step_cache: 0.0,
         carry: true,
+        shown: Shown::Whole,
         window: 33,
     };
 

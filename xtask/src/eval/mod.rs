@@ -1,6 +1,7 @@
 //! `cargo xtask eval`: procedural shots with known edited truth, edited by the product and by what is done without a
 //! model, all scored alike.
 
+mod ablation;
 mod answer;
 mod ceiling;
 mod flow;
@@ -68,6 +69,12 @@ pub struct Options {
     /// Measure what the model's VAE alone does to the truth, with --baselines too
     #[arg(long)]
     ceiling: bool,
+    /// Run the product in variants, to see what each part of the method is worth, and nothing else: hours on two cores
+    #[arg(long, conflicts_with = "baselines")]
+    ablation: bool,
+    /// The program `lora-edit`, built already [default: built now]
+    #[arg(long)]
+    engine: Option<PathBuf>,
     /// The base model
     #[arg(long, default_value = "nano")]
     model: String,
@@ -90,6 +97,10 @@ fn size(text: &str) -> Result<[usize; 2], String> {
 impl Options {
     fn format(&self) -> Format {
         Format { size: self.size, frames: self.frames as usize }
+    }
+
+    fn indices(&self) -> std::ops::Range<u32> {
+        self.first_seed..self.first_seed + self.seeds
     }
 
     fn kinds(&self) -> Vec<Kind> {
@@ -117,10 +128,13 @@ pub fn run(options: &Options) -> Result<()> {
     std::fs::create_dir_all(&options.out)?;
     let out = options.out.canonicalize()?;
     let bench = Bench::prepare(options, &out)?;
+    if let Some(product) = bench.product.as_ref().filter(|_| options.ablation) {
+        return ablation::run(options, &out, product);
+    }
     let mut report = Report { settings: options.settings(), missing: bench.missing(), shots: Vec::new() };
     report.missing.iter().for_each(|line| eprintln!("not measured: {line}"));
     for kind in options.kinds() {
-        for index in options.first_seed..options.first_seed + options.seeds {
+        for index in options.indices() {
             report.shots.push(bench.shot(kind, index).with_context(|| format!("{} {index}", kind.name()))?);
             // After each shot, so that a long run that is stopped leaves what it has.
             write(&out, &report)?;
@@ -155,7 +169,10 @@ impl<'a> Bench<'a> {
         let models = options.model_dir.clone().unwrap_or_else(|| product::embedded_models(&root));
         let product = (!options.baselines).then(|| {
             Ok::<_, anyhow::Error>(Product {
-                engine: Built::build(&options.profile)?.engine,
+                engine: match &options.engine {
+                    Some(engine) => engine.canonicalize()?,
+                    None => Built::build(&options.profile)?.engine,
+                },
                 models: models.clone(),
                 model: options.model.clone(),
                 cache: out.join("cache"),

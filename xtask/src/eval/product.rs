@@ -48,7 +48,10 @@ impl Product {
     }
 
     /// Runs the program; gives the summary that it prints last.
-    fn run(&self, shot: &Shot, files: &ShotFiles, output: &str, more: &[&str]) -> Result<Value> {
+    ///
+    /// # Errors
+    /// When it does not start, or fails.
+    pub fn run(&self, shot: &Shot, files: &ShotFiles, output: &str, more: &[&str]) -> Result<Value> {
         let last = shot.format.numbers().last().unwrap_or(FIRST);
         let mut command = Command::new(&self.engine);
         command

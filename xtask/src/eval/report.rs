@@ -95,10 +95,10 @@ impl Report {
         );
         let rows: Vec<Vec<Option<f64>>> = self.kinds().into_iter().map(|kind| self.row(kind, read)).collect();
         for (kind, row) in self.kinds().into_iter().zip(&rows) {
-            text += &line(kind.name(), row);
+            text += &table_line(kind.name(), row);
         }
         let average = (0..rows.first().map_or(0, Vec::len)).map(|c| mean(rows.iter().map(|row| row[c])));
-        text + &line("**average**", &average.collect::<Vec<_>>())
+        text + &table_line("**average**", &average.collect::<Vec<_>>())
     }
 
     fn row(&self, kind: Kind, read: Read) -> Vec<Option<f64>> {
@@ -124,7 +124,7 @@ impl Report {
         ];
         for (name, column) in COLUMNS.into_iter().chain([("truth", Column::Answer(Answer::Truth))]) {
             let row = reads.map(|read| mean(self.shots.iter().map(|shot| shot.of(column).map(read))));
-            text += &line(name, &row);
+            text += &table_line(name, &row);
         }
         text
     }
@@ -150,7 +150,8 @@ fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-fn line(name: &str, values: &[Option<f64>]) -> String {
+/// A row of a table; less than 1 with three digits, `-` where there is no figure.
+pub(super) fn table_line(name: &str, values: &[Option<f64>]) -> String {
     let cell = |value: &Option<f64>| match value {
         Some(value) if *value == 0.0 => "0".to_string(),
         Some(value) if value.abs() < 1.0 => format!("{value:.3}"),

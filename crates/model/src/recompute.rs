@@ -9,7 +9,7 @@ use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var, bail};
 
 use crate::block::Block;
-use crate::kernels::pull::pull;
+use crate::kernels::pull;
 use crate::transformer::{Call, WanTransformer};
 
 impl WanTransformer {

@@ -8,7 +8,7 @@ use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, b
 ///
 /// # Errors
 /// When the shapes or types differ.
-pub(crate) fn pull(y: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+pub fn pull(y: &Tensor, gradient: &Tensor) -> Result<Tensor> {
     if y.dims() != gradient.dims() || y.dtype() != gradient.dtype() {
         bail!("a gradient {:?} of {:?}", gradient.shape(), y.shape());
     }

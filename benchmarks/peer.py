@@ -1,6 +1,8 @@
-"""Measures PyTorch's side of the benchmarks: the worker's protocol (src/worker.rs), the same cases (cases.json)."""
+"""Measures PyTorch's side of the benchmarks: the worker's protocol (src/worker.rs), the same cases (cases.json, on a GPU
+gpu.json)."""
 
 import argparse
+import gc
 import importlib.metadata
 import json
 import os
@@ -14,12 +16,12 @@ import torch
 HERE = Path(__file__).resolve().parent
 
 
-def builders():
+def builders(file="cases.json"):
     """Case name -> function that builds the case and gives a function that runs it once."""
     # Imported here, so that the memory before a kernel is that of torch alone.
     import peer_kernels
 
-    sizes = json.loads((HERE / "cases.json").read_text())
+    sizes = json.loads((HERE / file).read_text())
     cases = {}
     for kernel in sizes["kernels"]:
         cases.update(peer_kernels.cases(kernel))
@@ -107,12 +109,67 @@ def status_mb(field):
     return int(kilobytes) * 1024 / 1e6
 
 
+def on_gpu(names, repeat, device):
+    """Cases on a GPU, as src/gpu.rs measures and prints them: in bf16, the VAE in f32."""
+    for name in names.split(","):
+        try:
+            one_on_gpu(name, repeat, torch.cuda if device == "cuda" else NoGpu, device)
+        except Exception as error:  # the next case may work
+            print(json.dumps({"case": name, "error": f"{type(error).__name__}: {error}"}), flush=True)
+
+
+def one_on_gpu(name, repeat, gpu, device):
+    def tell(what, value):
+        print(json.dumps({"case": name, what: value}), flush=True)
+
+    def timed(call):
+        began = time.perf_counter()
+        done = call()
+        gpu.synchronize()
+        return done, time.perf_counter() - began
+
+    def taken():
+        gpu.synchronize()
+        return (free - gpu.mem_get_info()[0]) / 1e6
+
+    gc.collect()
+    gpu.synchronize()
+    gpu.empty_cache()
+    gpu.reset_peak_memory_stats()
+    free = gpu.mem_get_info()[0]
+    torch.set_default_dtype(torch.float32 if "/vae-" in name else torch.bfloat16)
+    with torch.device(device):
+        run, seconds = timed(builders("gpu.json")[name])
+    tell("build_s", seconds)
+    tell("built_mb", taken())
+    tell("first_s", timed(run)[1])
+    times = []
+    for _ in range(max(1, repeat)):
+        times.append(timed(run)[1])
+        tell("s", times[-1])
+        tell("peak_mb", taken())  # what torch was given, not all of it in use; it keeps it
+        tell("peak_in_use_mb", gpu.max_memory_allocated() / 1e6)
+    tell("median_s", statistics.median(times))
+
+
+class NoGpu:
+    """To try `--gpu` where there is none."""
+
+    synchronize = empty_cache = reset_peak_memory_stats = staticmethod(lambda: None)
+    mem_get_info = staticmethod(lambda: (0, 0))
+    max_memory_allocated = staticmethod(lambda: 0)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--memory", metavar="CASE", help="print the memory of one case and leave")
+    parser.add_argument("--gpu", nargs=2, metavar=("CASE,...", "REPEAT"), help="measure cases of gpu.json and leave")
+    parser.add_argument("--device", default="cuda", help="what --gpu measures on, cuda or cpu")
     arguments = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
     torch.manual_seed(1)
+    if arguments.gpu:
+        return on_gpu(arguments.gpu[0], int(arguments.gpu[1]), arguments.device)
     cases = builders()
     if arguments.memory:
         print(json.dumps(memory(cases, arguments.memory)))

@@ -1,4 +1,4 @@
-"""The networks of diffusers with random weights, adapted by peft: eager, f32, one builder per row."""
+"""The networks of diffusers with random weights, adapted by peft: eager, of torch's default type, one builder per row."""
 
 import inspect
 import json
@@ -18,11 +18,11 @@ logging.set_verbosity_error()
 
 def transformer_forward(network):
     model, data = load(WanTransformer3DModel, network["transformer"]), inputs(network)
-    x = torch.cat([data["latents"], data["condition"]], 1)
+    x, t = torch.cat([data["latents"], data["condition"]], 1), torch.tensor([500.0])
 
     @torch.inference_mode()
     def run():
-        predict(model, x, torch.tensor([500.0]), data)
+        predict(model, x, t, data)
 
     return run
 
@@ -44,10 +44,10 @@ def lora_train_step(network, recompute=False):
     latents, condition = data["latents"], data["condition"]
 
     def run():
-        sigma, noise = torch.rand(()), torch.randn_like(latents)
+        sigma, noise = torch.rand((), device=latents.device), torch.randn_like(latents)
         x = torch.cat([latents.lerp(noise, sigma), condition], 1)
         velocity = predict(model, x, sigma.reshape(1) * 1000, data)
-        loss = (velocity - (noise - latents)).square().mean()
+        loss = (velocity - (noise - latents)).float().square().mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(adapter, 1.0)
@@ -88,7 +88,13 @@ def load(network, described):
     """The network of a configuration, or of one that lies in the repository."""
     config = read(described)
     known = inspect.signature(network.__init__).parameters
-    return network(**{key: value for key, value in config.items() if key in known}).eval()
+    model = network(**{key: value for key, value in config.items() if key in known}).eval()
+    # As `from_pretrained` leaves them whatever type is asked for.
+    exact = getattr(network, "_keep_in_fp32_modules", None) or []
+    for name, parameter in model.named_parameters():
+        if any(part in exact for part in name.split(".")):
+            parameter.data = parameter.data.float()
+    return model
 
 
 def read(described):

@@ -1,6 +1,7 @@
-//! The cases and their sizes, which stand in `cases.json` for both sides.
+//! The cases and their sizes, which stand in `cases.json`, and those of a GPU in `gpu.json`, for both sides.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use candle_core::Device;
 use serde::Deserialize;
 
 use crate::kernels::Kernel;
@@ -9,19 +10,32 @@ use crate::networks::Network;
 /// One timed call.
 pub type Run = Box<dyn FnMut() -> Result<()>>;
 
-/// A row of the table: how to build what it runs.
+type Build = Box<dyn Fn(&Device) -> Result<Run>>;
+
+/// A row of the table: how to build what it runs on a device.
 pub struct Case {
     pub name: String,
-    pub build: Box<dyn Fn() -> Result<Run>>,
+    build: Build,
 }
 
 impl Case {
-    pub fn new(name: String, build: impl Fn() -> Result<Run> + 'static) -> Self {
+    pub fn new(name: String, build: impl Fn(&Device) -> Result<Run> + 'static) -> Self {
         Self { name, build: Box::new(build) }
+    }
+
+    /// The case `name` on `device`; a call of it returns when the device is done.
+    pub fn build(cases: &[Self], name: &str, device: &Device) -> Result<Run> {
+        let case = cases.iter().find(|case| case.name == name);
+        let mut run = (case.with_context(|| format!("no case {name}"))?.build)(device)?;
+        let device = device.clone();
+        Ok(Box::new(move || {
+            run()?;
+            Ok(device.synchronize()?)
+        }))
     }
 }
 
-/// The content of `cases.json`.
+/// The content of `cases.json` or `gpu.json`.
 #[derive(Deserialize)]
 pub struct Sizes {
     networks: Vec<Network>,
@@ -60,5 +74,13 @@ mod tests {
         ] {
             assert!(names.contains(name), "{name} is not among {names:?}");
         }
+    }
+
+    #[test]
+    fn those_of_a_gpu_are_read_too() {
+        let cases = Sizes::read(include_str!("../gpu.json")).unwrap().cases();
+        let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+        assert_eq!(names.len(), cases.len());
+        assert!(names.contains("14b/lora-train-step-recomputed"), "{names:?}");
     }
 }

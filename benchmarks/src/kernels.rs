@@ -1,16 +1,16 @@
 //! The kernels by themselves, forward and with their gradients.
 
 use anyhow::Result;
-use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor, Var};
-use lora_edit_model::flow::NoiseStream;
+use candle_core::{DType, Device, Tensor, Var};
 use lora_edit_model::kernels::conv::{Conv, Geometry};
 use lora_edit_model::kernels::frozen::frozen_linear;
-use lora_edit_model::kernels::{attention, gated_add, gelu_tanh, layer_norm, rms_norm, rope};
+use lora_edit_model::kernels::{attention, gated_add, gelu_tanh, layer_norm, pull, rms_norm, rope};
 use lora_edit_model::rope::RopeTable;
 use lora_edit_model::{Linear, LowRank};
 use serde::Deserialize;
 
 use crate::cases::{Case, Run};
+use crate::place::Place;
 
 /// Under the root of the normalisations, as in the networks.
 const EPS: f64 = 1e-6;
@@ -84,55 +84,37 @@ impl Kernel {
     /// `kernel/NAME/forward`, and `kernel/NAME/forward-backward` where that is measured.
     pub fn cases(self) -> Vec<Case> {
         let op = self.op.clone();
-        let mut cases = vec![Case::new(format!("kernel/{}/forward", self.name), move || forward(&op))];
+        let mut cases = vec![Case::new(format!("kernel/{}/forward", self.name), move |on| forward(&op, on))];
         if self.backward {
             let name = format!("kernel/{}/forward-backward", self.name);
-            cases.push(Case::new(name, move || forward_backward(&self.op)));
+            cases.push(Case::new(name, move |on| forward_backward(&self.op, on)));
         }
         cases
     }
 }
 
-fn forward(op: &Op) -> Result<Run> {
-    let Prepared { inputs, call } = prepare(op, &mut NoiseStream::new(1))?;
+fn forward(op: &Op, device: &Device) -> Result<Run> {
+    let Prepared { inputs, call } = prepare(op, &mut Place::of_transformer(device, 1))?;
     Ok(Box::new(move || {
         std::hint::black_box(call(&inputs)?);
         Ok(())
     }))
 }
 
-fn forward_backward(op: &Op) -> Result<Run> {
-    let mut random = NoiseStream::new(1);
+fn forward_backward(op: &Op, device: &Device) -> Result<Run> {
+    let mut random = Place::of_transformer(device, 1);
     let Prepared { inputs, call } = prepare(op, &mut random)?;
     let gradient = random.normal(call(&inputs)?.shape())?;
     let vars = inputs.iter().map(Var::from_tensor).collect::<candle_core::Result<Vec<_>>>()?;
     let inputs: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
     Ok(Box::new(move || {
-        let store = call(&inputs)?.apply_op1(Pull(gradient.clone()))?.backward()?;
+        let store = pull(&call(&inputs)?, &gradient)?.backward()?;
         anyhow::ensure!(vars.iter().all(|var| store.get(var).is_some()), "an input got no gradient");
         Ok(())
     }))
 }
 
-/// A scalar whose gradient is the given tensor: starts a backward pass from it at no cost, as torch's
-/// `y.backward(gradient)` does. A sum would add passes of candle's over the output.
-struct Pull(Tensor);
-
-impl CustomOp1 for Pull {
-    fn name(&self) -> &'static str {
-        "pull"
-    }
-
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        Ok((CpuStorage::F32(vec![0.0]), Shape::from(())))
-    }
-
-    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        Ok(Some(self.0.clone()))
-    }
-}
-
-fn prepare(op: &Op, random: &mut NoiseStream) -> Result<Prepared> {
+fn prepare(op: &Op, random: &mut Place) -> Result<Prepared> {
     Ok(match *op {
         Op::Conv { x, outputs, kernel: [frames, side], lead, doubled } => {
             let weight = weight(random, &[outputs, x[1], frames, side, side])?;
@@ -151,25 +133,26 @@ fn prepare(op: &Op, random: &mut NoiseStream) -> Result<Prepared> {
         }
         Op::AdaptedLinear { x, outputs, rank } => {
             let base = Linear::new(weight(random, &[outputs, x[2]])?, Some(random.normal(outputs)?))?;
-            let inputs =
-                [random.normal(&x)?, weight(random, &[rank, x[2]])?, weight(random, &[outputs, rank])?];
+            let [a, b] =
+                [[rank, x[2]], [outputs, rank]].map(|shape| weight(random, &shape)?.to_dtype(DType::F32));
+            let inputs = [random.normal(&x)?, a?, b?];
             prepared(inputs, move |x| adapted(&base, &x[1], &x[2]).forward(&x[0]))
         }
         Op::GeluTanh { x } => prepared([random.normal(&x)?], |x| gelu_tanh(&x[0])),
         Op::LayerNorm { x } => {
-            let (gain, shift) = (random.normal((x[0], 1, x[2]))?, random.normal((x[0], 1, x[2]))?);
+            let (gain, shift) = (random.exact((x[0], 1, x[2]))?, random.exact((x[0], 1, x[2]))?);
             prepared([random.normal(&x)?], move |x| layer_norm(&x[0], &gain, &shift, EPS))
         }
         Op::RmsNorm { x } => {
-            let gain = random.normal(x[2])?;
+            let gain = random.exact(x[2])?;
             prepared([random.normal(&x)?], move |x| rms_norm(&x[0], &gain, EPS))
         }
         Op::Rope { x, grid } => {
-            let table = RopeTable::new(grid, x[3])?;
+            let table = RopeTable::new(grid, x[3])?.to_device(random.device())?;
             prepared([random.normal(&x)?], move |x| rope(&x[0], &table))
         }
         Op::GatedAdd { x } => {
-            let gate = random.normal((x[0], 1, x[2]))?;
+            let gate = random.exact((x[0], 1, x[2]))?;
             prepared([random.normal(&x)?, random.normal(&x)?], move |x| gated_add(&x[0], &x[1], &gate))
         }
     })
@@ -188,7 +171,7 @@ fn adapted(base: &Linear, a: &Tensor, b: &Tensor) -> Linear {
 }
 
 /// Outputs first; sized so that unit inputs give unit outputs.
-fn weight(random: &mut NoiseStream, shape: &[usize]) -> candle_core::Result<Tensor> {
+fn weight(random: &mut Place, shape: &[usize]) -> candle_core::Result<Tensor> {
     let inputs = shape[1..].iter().product::<usize>() as f64;
     random.normal(shape)? / inputs.sqrt()
 }

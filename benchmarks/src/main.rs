@@ -1,10 +1,12 @@
 //! Measures our side of the benchmarks: answers requests line by line, or with `--memory CASE` one case's memory,
-//! or with `--plan ...` the memory plan beside what is reached.
+//! with `--gpu CASE,... REPEAT` cases on a GPU, or with `--plan ...` the memory plan beside what is reached.
 #![forbid(unsafe_code)]
 
 mod cases;
+mod gpu;
 mod kernels;
 mod networks;
+mod place;
 mod plan;
 mod streamed;
 mod usage;
@@ -26,7 +28,8 @@ fn main() -> Result<()> {
             println!("{}", worker::memory(&cases, name)?);
             Ok(())
         }
+        ["--gpu", names, repeat] => gpu::run(names, repeat.parse()?),
         ["--plan", ref rest @ ..] => plan::Asked::parse(rest)?.run(),
-        _ => bail!("usage: bench-worker [--memory CASE | --plan ...]"),
+        _ => bail!("usage: bench-worker [--memory CASE | --gpu CASE,... REPEAT | --plan ...]"),
     }
 }

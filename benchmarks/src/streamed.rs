@@ -3,18 +3,18 @@
 use std::borrow::Cow;
 
 use anyhow::Result;
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use lora_edit_model::names::{BLOCK_LINEARS, IMAGE_LINEARS};
-use lora_edit_model::{Memory, Residency, TransformerConfig, WanTransformer, Weights};
+use lora_edit_model::{Memory, Placement, Residency, TransformerConfig, WanTransformer, Weights};
 use safetensors::{Dtype, View};
 
 /// Random weights, the blocks' matrices in a file that is deleted when the network is dropped.
-pub fn transformer(config: &TransformerConfig) -> Result<WanTransformer> {
+pub fn transformer(config: &TransformerConfig, device: &Device) -> Result<WanTransformer> {
     let (random, file) = (Weights::random(1), tempfile::NamedTempFile::new()?);
     let matrices = matrices(config).into_iter();
     let made = matrices.map(|(name, shape)| (name.clone(), MadeUp { weights: &random, name, shape }));
     safetensors::serialize_to_file(made, None, file.path())?;
-    let weights = Weights::open(file.path())?.or_random(1);
+    let weights = Weights::open(file.path())?.or_random(1).placed(&Placement::of_transformer(device));
     // Mapped by now; the system keeps the bytes of a deleted file as long as someone holds them.
     drop(file);
     let memory = Memory { residency: Residency::Streamed, recompute: true };
@@ -22,7 +22,7 @@ pub fn transformer(config: &TransformerConfig) -> Result<WanTransformer> {
 }
 
 /// Every matrix of every block, [out, in].
-fn matrices(config: &TransformerConfig) -> Vec<(String, [usize; 2])> {
+pub fn matrices(config: &TransformerConfig) -> Vec<(String, [usize; 2])> {
     let (dim, ffn) = (config.dim(), config.ffn_dim);
     let image = config.takes_image().then_some(IMAGE_LINEARS).into_iter().flatten();
     let layers: Vec<_> = BLOCK_LINEARS.into_iter().chain(image).collect();

@@ -5,6 +5,7 @@ use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use candle_core::Device;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -41,7 +42,7 @@ fn answer(cases: &[Case], open: &mut HashMap<String, Run>, request: &str) -> Res
     match serde_json::from_str(request).context("request")? {
         Request::Measure { case, repeat } => {
             if !open.contains_key(&case) {
-                let mut run = build(cases, &case)?;
+                let mut run = Case::build(cases, &case, &Device::Cpu)?;
                 run()?;
                 open.insert(case.clone(), run);
             }
@@ -50,11 +51,6 @@ fn answer(cases: &[Case], open: &mut HashMap<String, Run>, request: &str) -> Res
         Request::Drop { drop } => Ok(json!({ "dropped": open.remove(&drop).is_some() })),
         Request::List { .. } => Ok(json!(cases.iter().map(|case| &case.name).collect::<Vec<_>>())),
     }
-}
-
-fn build(cases: &[Case], name: &str) -> Result<Run> {
-    let case = cases.iter().find(|case| case.name == name);
-    (case.with_context(|| format!("no case {name}"))?.build)()
 }
 
 /// The median wall time of `repeat` calls, and their mean processor time.
@@ -68,15 +64,20 @@ fn measure(run: &mut Run, repeat: usize) -> Result<Value> {
         times.push(began.elapsed().as_secs_f64() * 1e3);
     }
     let processor = usage::processor_ms().zip(before).map(|(after, before)| (after - before) / repeat as f64);
-    times.sort_by(f64::total_cmp);
-    let ms = (times[(repeat - 1) / 2] + times[repeat / 2]) / 2.0;
+    let ms = median(&mut times);
     Ok(json!({ "ms": ms, "cpu_ms": processor }))
+}
+
+/// Of at least one number; they are put in order.
+pub fn median(times: &mut [f64]) -> f64 {
+    times.sort_by(f64::total_cmp);
+    (times[(times.len() - 1) / 2] + times[times.len() / 2]) / 2.0
 }
 
 /// The most memory that two runs of a case held, its network included, beyond what the program held before it.
 pub fn memory(cases: &[Case], name: &str) -> Result<Value> {
     let before = usage::resident_mb();
-    let mut run = build(cases, name)?;
+    let mut run = Case::build(cases, name, &Device::Cpu)?;
     // Making up random weights is no part of the case.
     usage::forget_peak();
     run()?;

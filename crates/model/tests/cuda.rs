@@ -253,27 +253,20 @@ fn the_transformer_equals_diffusers() {
     }
 }
 
+/// In f32, as everything computes it. Bf16 is no check here: on the decoder of `vae_21` PyTorch's own bf16 is off by 2.7e-1
+/// (torch 2.11 on the CPU), ours on a GPU by 2.9e-1. The convolutions have their own test in both types.
 #[test]
 #[ignore = "needs an NVIDIA GPU"]
 fn the_autoencoder_equals_diffusers() {
-    let gpu = gpu();
+    let placement = Placement::of_vae(&gpu());
     for name in ["vae_21", "vae_patch"] {
         let fixture = Fixture::read(name);
-        let pixels = fixture.tensor("pixels").to_dtype(DType::F32).unwrap();
-        let video = ((pixels / 127.5).unwrap() - 1.0).unwrap().to_device(&gpu).unwrap();
-        for (dtype, limit) in [(DType::F32, 1e-3), (DType::BF16, 8e-2)] {
-            let weights = fixture.diffusers_weights().placed(&Placement { device: gpu.clone(), dtype });
-            let vae = WanVae::load(&weights, fixture.config()).unwrap();
-            let latent = vae.encode(&video.to_dtype(dtype).unwrap()).unwrap();
-            assert_close(
-                &format!("{name} encodes {dtype:?}"),
-                &on_cpu(&latent),
-                &fixture.tensor("latent_17"),
-                limit,
-            );
-            let latent = fixture.tensor("latent_in").to_dtype(dtype).unwrap().to_device(&gpu).unwrap();
-            let decoded = on_cpu(&vae.decode(&latent).unwrap());
-            assert_close(&format!("{name} decodes {dtype:?}"), &decoded, &fixture.tensor("decoded"), limit);
-        }
+        let there = |t: Tensor| t.to_dtype(placement.dtype).unwrap().to_device(&placement.device).unwrap();
+        let vae = WanVae::load(&fixture.diffusers_weights().placed(&placement), fixture.config()).unwrap();
+        let video = ((there(fixture.tensor("pixels")) / 127.5).unwrap() - 1.0).unwrap();
+        let latent = on_cpu(&vae.encode(&video).unwrap());
+        assert_close(&format!("{name} encodes"), &latent, &fixture.tensor("latent_17"), 1e-3);
+        let decoded = on_cpu(&vae.decode(&there(fixture.tensor("latent_in"))).unwrap());
+        assert_close(&format!("{name} decodes"), &decoded, &fixture.tensor("decoded"), 1e-3);
     }
 }

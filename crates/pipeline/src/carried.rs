@@ -15,16 +15,28 @@ use crate::clip::Clip;
 use crate::failure::JobError;
 use crate::progress::Progress;
 use crate::report::composite;
+use crate::trust::Trust;
 use crate::windows::Window;
 
-/// How much of what the model generates counts where the carried paint is not known at all; the rest is the carried
-/// paint continued. Equal parts, for want of a measure: other shares were not tried.
-const GENERATED: f32 = 0.5;
 /// Below this the model is asked.
 const KNOWN: f32 = 0.5;
 
 /// What is carried to each frame of a shot; nothing at frames that no key reaches.
 pub(crate) type Carry = Vec<Option<Carried>>;
+
+/// What a generation begins with beside the plate.
+pub(crate) struct Drafts {
+    pub carry: Carry,
+    /// How far what the model makes of them counts.
+    pub trust: Trust,
+}
+
+impl Drafts {
+    /// Nothing is carried to any of so many frames.
+    pub fn none(frames: usize) -> Self {
+        Self { carry: vec![None; frames], trust: Trust::default() }
+    }
+}
 
 /// A shot's surface, followed from a frame once and then at hand: training and generation both begin with it.
 pub struct Carrier {
@@ -68,11 +80,13 @@ impl Carrier {
         Some(followed.map_or_else(Vec::new, |followed| carry(followed, &self.prepared)))
     }
 
-    /// Carries all painted frames of `edit` through `shot`, each as far as the next; `None` when stopped meanwhile.
-    pub fn carry_edit(
+    /// Carries all painted frames of `edit` through `shot`, each as far as the next, by `carry_along`: as paint, or as a
+    /// coat. `None` when stopped meanwhile.
+    pub(crate) fn carry_edit(
         &mut self,
         shot: &ShotPackage,
         edit: &EditPackage,
+        carry_along: fn(&Followed, &Shot, &Frame) -> Vec<Carried>,
         progress: &mut Progress<'_>,
     ) -> Option<Carry> {
         progress.stage("carry");
@@ -86,8 +100,9 @@ impl Carrier {
             let end = keys.get(index + 1).map_or(shot.frames.len(), |after| after.0);
             progress.part(index, keys.len());
             let span = Span { key, first };
-            let carried =
-                self.carried((key, first..end), progress, |followed, shot| followed.carry(shot, painted))?;
+            let carried = self.carried((key, first..end), progress, |followed, shot| {
+                carry_along(followed, shot, painted)
+            })?;
             for (i, carried) in carried.into_iter().enumerate() {
                 let seen = carry[first + i].take();
                 carry[first + i] = Some(match seen {
@@ -168,18 +183,6 @@ pub(crate) fn show(
     Ok(())
 }
 
-/// The carried paint as far as it is known, and beside it what was generated.
-pub(crate) fn merged(generated: &Frame, carried: &Carried) -> Frame {
-    let mut out = carried.picture.clone();
-    for (i, known) in carried.known.data.iter().enumerate() {
-        let share = (1.0 - known) * GENERATED;
-        for c in 3 * i..3 * i + 3 {
-            out.data[c] += share * (generated.data[c] - out.data[c]);
-        }
-    }
-    out
-}
-
 /// Part of the mask, over all frames, in which the carried paint is known.
 pub(crate) fn known_part(shot: &ShotPackage, carry: &Carry) -> f64 {
     let (mut known, mut all) = (0.0, 1e-9);
@@ -252,7 +255,7 @@ mod tests {
         };
         let mut events = |_| ();
         let mut progress = Progress::new(&mut events, &stop);
-        Carrier::new(shot).carry_edit(shot, &edit(shot, keys), &mut progress)
+        Carrier::new(shot).carry_edit(shot, &edit(shot, keys), Followed::carry, &mut progress)
     }
 
     #[test]
@@ -316,14 +319,5 @@ mod tests {
         );
         assert_eq!(clip.masks[2].data.iter().sum::<f32>(), 1.0, "one pixel is asked for");
         assert_eq!(clip.masks[2].pixel(20, 20), [1.0]);
-    }
-
-    #[test]
-    fn what_is_known_stays_and_half_of_the_rest_is_generated() {
-        let known = Plane { width: 2, height: 1, data: vec![1.0, 0.0] };
-        let carried = Carried { picture: Frame::filled(2, 1, &[0.2; 3]), known };
-        let merged = merged(&Frame::filled(2, 1, &[0.8; 3]), &carried);
-        assert_eq!(merged.pixel(0, 0), [0.2; 3]);
-        assert!(merged.pixel(1, 0).iter().all(|v| (v - 0.5).abs() < 1e-6));
     }
 }

@@ -1,13 +1,14 @@
 //! Generation: painted frames and the greyed source in, the shot's edited frames out, pass by pass.
 
 use lora_edit_model::sample::Denoised;
+use lora_edit_motion::carry::Followed;
 use lora_edit_shot::job::{Sampling, Shown};
 use lora_edit_shot::metrics::SquaredError;
 use lora_edit_shot::package::{EditPackage, ShotPackage};
-use lora_edit_shot::{Frame, mask};
+use lora_edit_shot::{Frame, FrameRange, mask};
 
 use crate::base::Base;
-use crate::carried::{self, Carrier, Carry};
+use crate::carried::{self, Carrier, Drafts};
 use crate::clip::Clip;
 use crate::failure::JobError;
 use crate::pixels::frames_from_video;
@@ -15,6 +16,7 @@ use crate::progress::Progress;
 use crate::report::composite;
 use crate::sampling::sampled;
 use crate::told::Picture;
+use crate::trust::{Measured, Trust};
 use crate::windows::{self, Pass, Window};
 
 /// What came of a generation.
@@ -35,8 +37,9 @@ pub struct Generated {
     pub passes: Vec<MadePass>,
     /// Wall time of sampling and decoding.
     pub seconds: f64,
-    /// Part of the mask in which carried paint is known; nothing where none was carried.
-    pub carried_part: Option<f64>,
+    /// Part of the mask in which carried paint is known, and how far the model counted beside it; nothing where none was
+    /// carried.
+    pub carried: Option<(f64, Trust)>,
 }
 
 /// A pass that was made.
@@ -64,20 +67,67 @@ pub fn generate(
 ) -> Result<Generation, JobError> {
     let positions: Vec<usize> = edit.keys.iter().filter_map(|key| shot.info.frames.position(key)).collect();
     let passes = windows::generation(shot.frames.len(), &positions, sampling.window);
-    let carry = match carrier.filter(|_| sampling.carry) {
-        Some(carrier) => carrier.carry_edit(shot, edit, progress),
-        None => Some(vec![None; shot.frames.len()]),
+    let drafts = match (carrier.filter(|_| sampling.carry), passes.first()) {
+        (Some(carrier), Some(pass)) => drafts(base, (shot, edit), pass, sampling, carrier, progress)?,
+        _ => Some(Drafts::none(shot.frames.len())),
     };
-    let Some(carry) = carry else { return Ok(Generation::Stopped(0)) };
+    let Some(drafts) = drafts else { return Ok(Generation::Stopped(0)) };
     let mut opening = passes.iter().map(|pass| opening(pass, shot, edit));
-    in_passes(shot, edit, &passes, carry, progress, |clip, progress| {
+    in_passes(shot, edit, &passes, drafts, progress, |clip, progress| {
         let picture = opening.next().ok_or_else(|| no_key(shot, edit))?;
-        // Most of the time there is nothing to leave out, and clips are large.
-        match sampling.shown {
-            Shown::Whole => pictures(base, clip, picture, sampling, progress),
-            shown => pictures(base, &clip.clone().showing(shown), picture, sampling, progress),
-        }
+        pictures(base, clip, picture, sampling, progress)
     })
+}
+
+/// The painted frames carried through the shot, and how far the model is to be trusted beside them; nothing when stopped
+/// meanwhile.
+fn drafts(
+    base: &mut Base,
+    (shot, edit): (&ShotPackage, &EditPackage),
+    pass: &Pass,
+    sampling: &Sampling,
+    carrier: &mut Carrier,
+    progress: &mut Progress<'_>,
+) -> Result<Option<Drafts>, JobError> {
+    let Some(trust) = rehearsed(base, (shot, edit), pass, sampling, carrier, progress)? else {
+        return Ok(None);
+    };
+    let carry = carrier.carry_edit(shot, edit, Followed::carry, progress);
+    Ok(carry.map(|carry| Drafts { carry, trust }))
+}
+
+/// Asks the model about a pass as it will be asked, but with the plate's own frames for painted ones, whose answer is known.
+fn rehearsed(
+    base: &mut Base,
+    (shot, edit): (&ShotPackage, &EditPackage),
+    pass: &Pass,
+    sampling: &Sampling,
+    carrier: &mut Carrier,
+    progress: &mut Progress<'_>,
+) -> Result<Option<Trust>, JobError> {
+    let own = |key| shot.info.frames.position(key).map(|place| (key, shot.frames[place].source.clone()));
+    let (keys, frames): (Vec<i32>, Vec<Frame>) = edit.keys.iter().filter_map(own).unzip();
+    let plate = &EditPackage { keys: FrameRange::of(keys), frames, references: Vec::new() };
+    let Some(carry) = carrier.carry_edit(shot, plate, Followed::carry_coat, progress) else {
+        return Ok(None);
+    };
+    let drafts = Drafts { carry, trust: Trust::default() };
+    let made = Made { shot, drafts, frames: vec![None; shot.frames.len()] };
+    let (clip, picture) = (made.clip(plate, pass)?, opening(pass, shot, edit));
+    let Pictures::Made(frames, _) = pictures(base, &clip, picture, sampling, progress)? else {
+        return Ok(None);
+    };
+    let mut measured = Measured::default();
+    for (index, generated) in frames.iter().enumerate() {
+        let position = pass.window.at(index);
+        let frame = &shot.frames[position];
+        if let (None, Some(carried)) = (plate.at(frame.number), &made.drafts.carry[position]) {
+            measured.add(&frame.source, carried, generated, &frame.comp_mask);
+        }
+    }
+    let trust = measured.trust();
+    log::info!("the model's share, measured on the plate: {trust:?}");
+    Ok(Some(trust))
 }
 
 /// What the image branch is shown for a pass: the painted frame that it begins with, or else the last one on the way
@@ -106,7 +156,11 @@ fn pictures(
     progress: &mut Progress<'_>,
 ) -> Result<Pictures, JobError> {
     progress.stage("encode");
-    let condition = base.condition(clip)?;
+    let condition = match sampling.shown {
+        // Most of the time there is nothing to leave out, and clips are large.
+        Shown::Whole => base.condition(clip)?,
+        shown => base.condition(&clip.clone().showing(shown))?,
+    };
     progress.stage("sample");
     let latents = match sampled(base, (&condition, picture), sampling, progress)? {
         Denoised::Finished(latents) => latents,
@@ -124,11 +178,11 @@ pub(crate) fn in_passes(
     shot: &ShotPackage,
     edit: &EditPackage,
     passes: &[Pass],
-    carry: Carry,
+    drafts: Drafts,
     progress: &mut Progress<'_>,
     mut make: impl FnMut(&Clip, &mut Progress<'_>) -> Result<Pictures, JobError>,
 ) -> Result<Generation, JobError> {
-    let mut made = Made { shot, carry, frames: vec![None; shot.frames.len()] };
+    let mut made = Made { shot, drafts, frames: vec![None; shot.frames.len()] };
     let (mut done, mut seconds) = (Vec::with_capacity(passes.len()), 0.0);
     for (index, pass) in passes.iter().enumerate() {
         progress.part(index, passes.len());
@@ -144,10 +198,11 @@ pub(crate) fn in_passes(
         }
     }
     progress.part(0, 1);
-    let carried_part = made.carry.iter().any(Option::is_some).then(|| carried::known_part(shot, &made.carry));
+    let Drafts { carry, trust } = &made.drafts;
+    let carried = carry.iter().any(Option::is_some).then(|| (carried::known_part(shot, carry), *trust));
     let frames = made.frames.into_iter().collect::<Option<Vec<_>>>();
     let frames = frames.ok_or_else(|| no_key(shot, edit))?;
-    Ok(Generation::Finished(Generated { frames, passes: done, seconds, carried_part }))
+    Ok(Generation::Finished(Generated { frames, passes: done, seconds, carried }))
 }
 
 fn no_key(shot: &ShotPackage, edit: &EditPackage) -> JobError {
@@ -158,7 +213,7 @@ fn no_key(shot: &ShotPackage, edit: &EditPackage) -> JobError {
 /// The frames made so far.
 struct Made<'a> {
     shot: &'a ShotPackage,
-    carry: Carry,
+    drafts: Drafts,
     frames: Vec<Option<Frame>>,
 }
 
@@ -175,7 +230,7 @@ impl Made<'_> {
                 (None, Some(made)) => Some(composite(frame, made)?),
                 (None, None) => None,
             };
-            if let (None, Some(carried)) = (&clip.held[index], &self.carry[position]) {
+            if let (None, Some(carried)) = (&clip.held[index], &self.drafts.carry[position]) {
                 carried::show(&mut clip, index, frame, carried)?;
             }
         }
@@ -183,8 +238,8 @@ impl Made<'_> {
     }
 
     fn merged(&self, pass: &Pass, frames: Vec<Frame>) -> Vec<Frame> {
-        let merged = |(index, frame): (usize, Frame)| match &self.carry[pass.window.at(index)] {
-            Some(carried) => carried::merged(&frame, carried),
+        let merged = |(index, frame): (usize, Frame)| match &self.drafts.carry[pass.window.at(index)] {
+            Some(carried) => self.drafts.trust.merged(&frame, carried),
             None => frame,
         };
         frames.into_iter().enumerate().map(merged).collect()
@@ -263,7 +318,7 @@ mod tests {
             Ok(Pictures::Made(make(pass - 1, clip), 1.0))
         };
         let passes = generation(shot.frames.len(), &keys, most);
-        match in_passes(shot, edit, &passes, vec![None; shot.frames.len()], &mut progress, make).unwrap() {
+        match in_passes(shot, edit, &passes, Drafts::none(shot.frames.len()), &mut progress, make).unwrap() {
             Generation::Finished(generated) => generated,
             Generation::Stopped(_) => panic!("stopped"),
         }
@@ -334,7 +389,7 @@ mod tests {
         let (stop, mut events) = (|| false, |_| ());
         let mut progress = Progress::new(&mut events, &stop);
         let make = |_: &Clip, _: &mut Progress<'_>| Ok(Pictures::Stopped(0));
-        let error = in_passes(&shot, &edit, &[], Vec::new(), &mut progress, make).unwrap_err();
+        let error = in_passes(&shot, &edit, &[], Drafts::none(0), &mut progress, make).unwrap_err();
         assert!(error.message.contains("2000") && error.message.contains("1001-1005"), "{error}");
     }
 }

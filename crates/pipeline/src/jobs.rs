@@ -273,7 +273,8 @@ impl Run<'_> {
         let mut qc = report::measure(shot, edit, generated)?;
         (qc.joins, qc.colour_step_elsewhere) = joins::measure(shot, made);
         (qc.sample_seconds, qc.wall_seconds) = (made.seconds, self.began.elapsed().as_secs_f64());
-        qc.carried_part = made.carried_part;
+        qc.carried_part = made.carried.map(|(known, _)| known);
+        qc.model_share = made.carried.map(|(_, trust)| [trust.known, trust.unknown]);
         qc.seed = wanted.sampling.seed;
         (qc.planned_bytes, qc.peak_bytes) = (self.planned, memory::peak_of_process());
         if let Some((summary, _)) = &adapter {

@@ -93,7 +93,7 @@ mod tests {
     fn made(levels: &[f32], passes: Vec<Pass>) -> Generated {
         let frame = |level: &f32| Frame::filled(4, 4, &[0.1, *level, 0.3]);
         let passes = passes.into_iter().map(|pass| MadePass { pass, disagreement: None }).collect();
-        Generated { frames: levels.iter().map(frame).collect(), passes, seconds: 0.0, carried_part: None }
+        Generated { frames: levels.iter().map(frame).collect(), passes, seconds: 0.0, carried: None }
     }
 
     #[test]

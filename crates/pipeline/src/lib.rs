@@ -32,6 +32,7 @@ pub mod stack;
 mod stage_two;
 pub mod told;
 mod training;
+pub mod trust;
 pub mod windows;
 
 pub use failure::JobError;

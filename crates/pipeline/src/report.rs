@@ -41,6 +41,10 @@ pub struct Qc {
     /// Part of the mask in which paint was carried along the plate's motion; null where none was. The rest is generated.
     #[serde(default)]
     pub carried_part: Option<f64>,
+    /// How far the model counts where carried paint is known, and where it is not; the rest is carried paint. Measured on
+    /// the plate (see [`crate::trust`]).
+    #[serde(default)]
+    pub model_share: Option<[f32; 2]>,
     /// Values that are not a number in the generated pictures. Must be 0.
     pub nan_count: usize,
     /// Pixels above 1 in linear light, in the source's crop and in the result.
@@ -84,6 +88,7 @@ pub fn measure(shot: &ShotPackage, edit: &EditPackage, generated: &[Frame]) -> R
         joins: Vec::new(),
         colour_step_elsewhere: None,
         carried_part: None,
+        model_share: None,
         nan_count: figures.nan,
         pixels_above_one: figures.above_one,
         train_steps: None,

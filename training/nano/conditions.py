@@ -3,29 +3,34 @@
 import torch
 import torch.nn.functional as F
 
-from nets import encode_normalised
+from nets import autocast, encode_normalised
 
 
 def pack_mask(generate):
-    """Pixel mask (t, h, w), true = generate, to the 4 latent channels (4, t', h/8, w/8), 1 = keep.
+    """Pixel masks (b, t, h, w), true = generate, to the 4 latent channels (b, 4, t', h/8, w/8), 1 = keep.
 
     Pixel frame 0 fills the 4 channels of latent frame 0; then 4 pixel frames make one latent frame. A cell is generated
     if any of its 8x8 pixels is.
     """
-    keep = 1 - F.max_pool2d(generate.float()[:, None], 8)[:, 0]
-    keep = torch.cat([keep[:1].expand(4, -1, -1), keep[1:]])
-    return keep.reshape(-1, 4, *keep.shape[1:]).transpose(0, 1)
+    keep = 1 - F.max_pool2d(generate.float(), 8)
+    b, t, h, w = keep.shape
+    keep = torch.cat([keep[:, :1].expand(-1, 4, -1, -1), keep[:, 1:]], 1)
+    return keep.reshape(b, -1, 4, h, w).transpose(1, 2)
 
 
-def condition(vae, video, generate):
-    """(3, t, h, w) in [-1, 1] and its generation mask -> (20, t', h/8, w/8): 4 mask channels, 16 of the greyed video."""
-    grey = video.masked_fill(generate, 0.0)
-    return torch.cat([pack_mask(generate), encode_normalised(vae, grey[None])[0]])
+def condition(vae, shown, generate):
+    """Shown video (b, 3, t, h, w) in [-1, 1] and mask -> (b, 20, t', h/8, w/8): 4 mask channels, 16 of the video."""
+    return torch.cat([pack_mask(generate), encode_normalised(vae, shown)], 1)
+
+
+def greyed(video, generate):
+    """The published condition: grey wherever the mask says generate, in pixels, so that nothing leaks through time."""
+    return video.masked_fill(generate[:, None], 0.0)
 
 
 def predict(net, noisy, t, cond):
     """Velocity noise - clean at times t in [0, 1]; the text is one all-zero token."""
-    text = torch.zeros(len(noisy), 1, net.config.text_dim)
+    text = torch.zeros(len(noisy), 1, net.config.text_dim, device=noisy.device)
     return net(torch.cat([noisy, cond], 1), 1000 * t, text, return_dict=False)[0]
 
 
@@ -41,11 +46,14 @@ def schedule(steps, shift=1.0):
 
 
 @torch.no_grad()
-def sample(net, cond, steps=8, shift=1.0, seed=0):
-    """Euler from noise along the flow. cond (b, 20, t, h, w) -> clean latents (b, 16, t, h, w)"""
+def sample(net, cond, steps=4, shift=3.0, seed=0):
+    """Euler from noise along the flow, by default as the product does. cond (b, 20, t, h, w) -> clean latents"""
     shape = (len(cond), 16, *cond.shape[2:])
-    x = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-    times = schedule(steps, shift)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(cond.device)
+    times = schedule(steps, shift).tolist()
     for now, then in zip(times[:-1], times[1:]):
-        x = x + (then - now) * predict(net, x, now.expand(len(x)), cond).float()
+        with autocast(cond.device):
+            velocity = predict(net, x, torch.full((len(x),), now, device=x.device), cond)
+        x = x + (then - now) * velocity.float()
     return x
+

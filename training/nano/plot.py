@@ -1,4 +1,4 @@
-"""Draws the two training logs as one small picture: `python plot.py vae/log.csv transformer/log.csv curve.png`."""
+"""Draws the two training logs as one small picture: `python plot.py vae_log.csv transformer_log.csv curve.png`."""
 
 import csv
 import math
@@ -11,7 +11,7 @@ SIZE, MARGIN = (360, 220), 34
 
 def column(path, name):
     with open(path) as f:
-        rows = [(float(r["seconds"]) / 60, float(r[name])) for r in csv.DictReader(f)]
+        rows = [(float(r["seconds"]) / 60, float(r[name])) for r in csv.DictReader(f) if r[name]]
     return [(x, y) for x, y in rows if not math.isnan(y)]
 
 
@@ -38,11 +38,11 @@ def panel(title, curves):
 
 def main(vae_log, transformer_log, out):
     panels = [
-        panel("VAE decoder: dB, training / held out", [("steelblue", column(vae_log, "train_psnr")),
-                                                        ("firebrick", column(vae_log, "held_out_psnr"))]),
+        panel("VAE, held out: dB whole / in the roto, 384x224", [("steelblue", column(vae_log, "large_db")),
+                                                                 ("firebrick", column(vae_log, "large_hero_db"))]),
         panel("transformer: flow loss", [("steelblue", column(transformer_log, "loss"))]),
-        panel("held out in mask: first frame held / made, dB", [("grey", column(transformer_log, "held_db")),
-                                                               ("firebrick", column(transformer_log, "made_db"))]),
+        panel("where paint is unknown: draft / made, dB", [("grey", column(transformer_log, "large_draft_unknown_db")),
+                                                          ("firebrick", column(transformer_log, "large_made_unknown_db"))]),
     ]
     sheet = Image.new("RGB", (SIZE[0] * len(panels), SIZE[1]), "white")
     for k, image in enumerate(panels):

@@ -1,8 +1,8 @@
 """The encoder's start: principal components of picture blocks, put into its convolutions level by level.
 
 Gradient descent from random weights stays near 18 dB for thousands of steps; 16 principal components of an 8x8x4 block
-already hold 25 dB. The residual branches start at zero, so the encoder is exactly this linear map; its last norm and SiLU
-are undone by a large constant channel and by pairs of opposite sign: silu(x) - silu(-x) = x.
+already hold 25 dB. The residual branches end in zeros, so the encoder starts as exactly this linear map; its last norm
+and SiLU are undone by a large constant channel and by pairs of opposite sign: silu(x) - silu(-x) = x.
 """
 
 import torch
@@ -14,21 +14,27 @@ CONSTANT = 30.0
 @torch.no_grad()
 def start_encoder(encoder, quant_conv, clips):
     """clips (n, 3, 1 + 4k, h, w) in [-1, 1]; returns nothing, fills the weights in place."""
-    for p in encoder.parameters():
-        if p.dim() > 1 and p.shape[-1] != 1 or p.dim() == 1:
-            p.zero_()
     x = patchify(clips, 2)
-    centre(encoder.conv_in)[:12] = torch.eye(encoder.conv_in.out_channels, 12)[:12]
     first, first_down, second, second_down, third = encoder.down_blocks
-    x = down(first_down, x, [range(12)])
+    encoder.conv_in.weight[:12] = 0
+    centre(encoder.conv_in)[:12] = torch.eye(12)
+    for conv in (first_down.resample[1], first_down.time_conv, second_down.resample[1], second_down.time_conv,
+                 encoder.conv_out):
+        conv.weight.zero_()
+    for down_block in (first_down, second_down):
+        # The norm of grey, all zeros, has no gradient: every level keeps a small constant.
+        down_block.resample[1].bias.uniform_(-0.2, 0.2)
+        down_block.time_conv.bias.zero_()
+    x = downed(first_down, x, [range(12)])
     kept = x.shape[1]
     averages = pair_frames(first_down.time_conv, x, kept, kept)
     x = torch.cat((x[:, :, :1], apply_pairs(first_down.time_conv, x)), 2)
     widen(second, kept)
-    x = down(second_down, x, [range(averages), range(averages, kept)])
+    x = downed(second_down, x, [range(averages), range(averages, kept)])
     pair_frames(second_down.time_conv, x, x.shape[1], 16)
     widen(third, 16)
     third.conv_shortcut.weight[16:32, :16, 0, 0, 0] = -torch.eye(16)
+    third.conv_shortcut.bias.zero_()
     third.conv_shortcut.bias[-1] = CONSTANT
     x = apply_pairs(second_down.time_conv, x)[:, :16]
     gain = torch.diag(CONSTANT / encoder.norm_out.scale / x.std((0, 2, 3, 4)))  # unit spread
@@ -37,7 +43,7 @@ def start_encoder(encoder, quant_conv, clips):
     quant_conv.weight.zero_()
     quant_conv.weight[:16, :16, 0, 0, 0] = torch.eye(16)
     quant_conv.bias.zero_()
-    quant_conv.bias[16:] = -5.0  # variance of the noise the decoder is trained with
+    quant_conv.bias[16:] = -5.0  # logarithm of the variance of the noise
 
 
 def centre(conv):
@@ -47,10 +53,11 @@ def centre(conv):
 
 def widen(block, used):
     block.conv_shortcut.weight.zero_()
+    block.conv_shortcut.bias.zero_()
     block.conv_shortcut.weight[:used, :used, 0, 0, 0] = torch.eye(used)
 
 
-def down(stage, x, groups):
+def downed(stage, x, groups):
     """Halves the picture: principal components of 2x2 neighbours, each group of channels by itself, the strongest kept."""
     conv = stage.resample[1]
     n, c, t, h, w = x.shape
@@ -85,7 +92,6 @@ def pair_frames(conv, x, channels, slots):
     for row, (kind, j) in enumerate([(0, j) for j in range(averages)] + others):
         conv.weight[row, j, 1, 0, 0] = -0.5 if kind else 0.5
         conv.weight[row, j, 2, 0, 0] = 0.5
-    print("averages", averages, "differences and others", others)
     return averages
 
 

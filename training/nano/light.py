@@ -40,24 +40,24 @@ class Light:
 
 
 def sample_light(dice, b, frames, height, width):
-    size, device = (frames, height, width), dice.device
-    t = torch.linspace(0, 1, frames, device=device).view(1, 1, -1, 1, 1)
-    y = torch.linspace(-1, 1, height, device=device).view(1, 1, 1, -1, 1) * (height / width)
-    x = torch.linspace(-1, 1, width, device=device).view(1, 1, 1, 1, -1)
+    size, ratio = (frames, height, width), height / width
+    t = torch.linspace(0, 1, frames, device=dice.device).view(1, 1, -1, 1, 1)
+    y = ratio * torch.linspace(-1, 1, height, device=dice.device).view(1, 1, 1, -1, 1)
+    x = torch.linspace(-1, 1, width, device=dice.device).view(1, 1, 1, 1, -1)
 
-    def some(odds, value):
-        return per_clip(torch.where(dice.chance(odds, b), value, 0.0), 4)
+    def draw(low, high):
+        return per_clip(dice.uniform(low, high, b), 4)
 
-    flicker = 1 + some(0.3, dice.uniform(-0.25, 0.25, b)) * torch.sin(per_clip(dice.uniform(1, 8, b), 4) * t + per_clip(dice.uniform(0, 6, b), 4))
+    def some(odds, low, high):
+        return draw(low, high) * per_clip(dice.chance(odds, b), 4)
+
+    flicker = 1 + some(0.3, -0.25, 0.25) * torch.sin(draw(1, 8) * t + draw(0, 6))
     way = dice.directions(b)
-    across = per_clip(way[:, 0], 4) * x + per_clip(way[:, 1], 4) * y - per_clip(dice.uniform(-0.6, 0.6, b), 4) - per_clip(dice.uniform(-1, 1, b), 4) * t
-    shadow = torch.sigmoid(across / per_clip(dice.uniform(0.01, 0.15, b), 4))
-    gain = flicker * (1 - some(0.3, dice.uniform(0.2, 0.65, b)) * shadow)
-    path = dice.uniform(-0.7, 0.7, b, 2, 2)
-    px = per_clip(path[:, 0, 0], 4) + t * per_clip(path[:, 0, 1] - path[:, 0, 0], 4)
-    py = (per_clip(path[:, 1, 0], 4) + t * per_clip(path[:, 1, 1] - path[:, 1, 0], 4)) * (height / width)
-    spot = torch.exp(-((x - px) ** 2 + (y - py) ** 2) / per_clip(dice.uniform(0.005, 0.08, b), 4))
-    glow = some(0.2, dice.uniform(0.15, 0.6, b)) * spot
+    across = per_clip(way[:, 0], 4) * x + per_clip(way[:, 1], 4) * y
+    shadow = torch.sigmoid((across - draw(-0.6, 0.6) - draw(-1, 1) * t) / draw(0.01, 0.15))
+    gain = flicker * (1 - some(0.3, 0.2, 0.65) * shadow)
+    from_x, to_x, from_y, to_y = (draw(-0.7, 0.7) for _ in range(4))
+    away = (x - torch.lerp(from_x, to_x, t)) ** 2 + (y - ratio * torch.lerp(from_y, to_y, t)) ** 2
+    glow = some(0.2, 0.15, 0.6) * torch.exp(-away / draw(0.005, 0.08))
     smoke = (0.4 + 0.5 * dice.smooth(b, 1, size, (2 + frames // 8, 5, 6))).clamp(0, 1)
-    veil = some(0.2, dice.uniform(0.2, 0.7, b)) * smoke
-    return Light(gain, glow, veil, per_clip(dice.uniform(0.3, 0.95, b), 4) + 0.05 * dice.normal(b, 3, 1, 1, 1))
+    return Light(gain, glow, some(0.2, 0.2, 0.7) * smoke, draw(0.3, 0.95) + 0.05 * dice.normal(b, 3, 1, 1, 1))

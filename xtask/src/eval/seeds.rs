@@ -2,7 +2,7 @@
 //!
 //! A seed is 64 bits: the split's tag in the top byte, the kind in the next, the shot's index in the rest. Two splits
 //! therefore share no seed. The mixing of a seed into the generator's state is a bijection, so they share no state to
-//! start from either. The pretraining data (`training/nano/data.py`) comes from another generator and other code; its
+//! start from either. The pretraining data (`training/nano`) comes from other generators and other code; its
 //! seeds are below 2^32, where none of these lies.
 
 use clap::ValueEnum;

@@ -47,7 +47,7 @@ def schedule(steps, shift=1.0):
 
 @torch.no_grad()
 def sample(net, cond, steps=4, shift=3.0, seed=0):
-    """Euler from noise along the flow, by default as the product does. cond (b, 20, t, h, w) -> clean latents"""
+    """Euler from noise along the flow. cond (b, 20, t, h, w) -> clean latents"""
     shape = (len(cond), 16, *cond.shape[2:])
     x = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(cond.device)
     times = schedule(steps, shift).tolist()

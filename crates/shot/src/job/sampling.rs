@@ -148,9 +148,10 @@ pub struct Sampling {
 }
 
 impl Sampling {
-    /// What suits `nano`: few steps, since more of them leave noise that a model of its size cannot remove.
+    /// What suits `nano`: one step, the mean of what it can tell. More of them leave what a model of its size makes up, another
+    /// with each seed: on a ball whose unseen side comes round (a train shot, three seeds) 19.8 to 20.5 dB instead of 20.2 to 20.6.
     pub const NANO: Self = Self {
-        steps: 4,
+        steps: 1,
         sampler: Sampler::Euler,
         shift: 3.0,
         guidance: 1.0,

@@ -16,6 +16,9 @@ fn a_shot_is_edited_and_the_plate_keeps_its_bits() {
     assert_eq!((&summary["trained"], &summary["generated"]), (&true.into(), &true.into()));
     assert_eq!(summary["maxDiffOutsideMask"], 0.0);
     assert_eq!(summary["qc"]["nanCount"], 0);
+    // Paint was carried, and how far the model counts beside it was measured.
+    let shares = summary["qc"]["modelShare"].as_array().expect("two shares");
+    assert!(shares.iter().all(|share| (0.0..=1.0).contains(&share.as_f64().unwrap())), "{shares:?}");
     for (step, frame) in FrameRange::parse(FRAMES).unwrap().iter().enumerate() {
         let (out, source) = (place.read("out/result", frame), plate(step, [0.8, 0.2, 0.1]));
         let mask = mask(step);

@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn settings_of_older_results_keep_their_identity() {
-        let text = serde_json::to_string(&Sampling { carry: false, ..Sampling::NANO }).unwrap();
+        let text = serde_json::to_string(&Sampling { steps: 4, carry: false, ..Sampling::NANO }).unwrap();
         let old =
             r#"{"steps":4,"sampler":"euler","shift":3.0,"guidance":1.0,"seed":1,"withoutAdapter":false}"#;
         assert_eq!(text, old);

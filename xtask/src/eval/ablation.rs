@@ -37,7 +37,7 @@ const ALONE: [Variant; 12] = [
     variant("25 steps", &["--train-steps", "25"]),
     variant("300 steps", &["--train-steps", "300"]),
     variant("windows of 9 frames", &["--train-window", "9"]),
-    variant("windows of 17 frames", &["--train-window", "17"]),
+    variant("windows of 5 frames", &["--train-window", "5"]),
 ];
 
 /// The product, paint carried.

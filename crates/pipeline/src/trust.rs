@@ -89,9 +89,13 @@ mod tests {
         Frame::from_fn(SIZE[0], SIZE[1], 3, |x, y, out| out.fill(value(x, y)))
     }
 
-    /// Known on the left.
+    /// Known on the left, less and less to the right.
+    fn known(x: usize) -> f32 {
+        1.0 - x as f32 / (SIZE[0] - 1) as f32
+    }
+
     fn carried() -> Carried {
-        let known = Plane::from_fn(SIZE[0], SIZE[1], |x, _| f32::from(x < 20));
+        let known = Plane::from_fn(SIZE[0], SIZE[1], |x, _| known(x));
         Carried { picture: picture(0.0), known }
     }
 
@@ -112,7 +116,7 @@ mod tests {
     #[test]
     fn shares_are_found_for_what_is_known_and_what_is_not() {
         let made = picture(1.5);
-        let plate = mixed(&picture(0.0), &made, |x| if x < 20 { 0.1 } else { 0.7 });
+        let plate = mixed(&picture(0.0), &made, |x| 0.1 * known(x) + 0.7 * (1.0 - known(x)));
         let trust = measured(&plate, &made);
         assert!((trust.known - 0.1).abs() < 0.01 && (trust.unknown - 0.7).abs() < 0.01, "{trust:?}");
         let back = trust.merged(&made, &carried());

@@ -1,6 +1,6 @@
 //! Renders a frame: one small file of the result, composited over the host's own pixels.
 
-use lora_edit_shot::composite::Composite;
+use lora_edit_shot::composite::{Composite, Layer};
 use lora_edit_shot::resize::{Filter, resize};
 use lora_edit_shot::result::{ResultError, ResultReader};
 use lora_edit_shot::{Frame, Rect};
@@ -111,8 +111,8 @@ impl From<Error> for Absent {
 }
 
 /// The edit, at the scale of the render.
-struct Layer {
-    picture: Frame,
+struct Placed {
+    layer: Layer,
     crop: Rect,
 }
 
@@ -126,20 +126,20 @@ struct Shot<'a, 'h> {
 }
 
 impl Shot<'_, '_> {
-    fn layer(&self) -> Result<Layer, Absent> {
+    fn layer(&self) -> Result<Placed, Absent> {
         // A mask is shown without any result.
         if self.look.output == Output::Mask {
-            return Ok(Layer { picture: Frame::new(0, 0, 3), crop: Rect::default() });
+            return Ok(Placed { layer: Frame::new(0, 0, 3).into(), crop: Rect::default() });
         }
         let id = self.look.result.as_ref();
         let id = id.ok_or_else(|| Absent::Result("no result yet: press Generate".into()))?;
         let result = ResultReader::open(&self.look.cache, id)?;
         self.expect_same_plate(&result)?;
-        let picture = match self.painted(&result)? {
-            Some(picture) => picture,
+        let layer = match self.painted(&result)? {
+            Some(layer) => layer,
             None => result.frame(self.frame)?,
         };
-        Ok(self.scaled(picture, &result))
+        Ok(self.scaled(&layer, &result))
     }
 
     /// A node moved to another plate still names its old result.
@@ -156,7 +156,7 @@ impl Shot<'_, '_> {
     }
 
     /// At a key frame the painted picture itself, at the size of the crop.
-    fn painted(&self, result: &ResultReader) -> Result<Option<Frame>> {
+    fn painted(&self, result: &ResultReader) -> Result<Option<Layer>> {
         if !self.look.hold_keys || !self.look.keys.contains(self.frame) || !result.contains(self.frame) {
             return Ok(None);
         }
@@ -182,22 +182,25 @@ impl Shot<'_, '_> {
         }
     }
 
-    /// Brings a crop-size picture to the scale of the render, and to the plate's alpha.
-    fn scaled(&self, picture: Frame, result: &ResultReader) -> Layer {
+    /// Brings crop-size pictures to the scale of the render, and to the plate's alpha.
+    fn scaled(&self, layer: &Layer, result: &ResultReader) -> Placed {
         let crop = scaled_rect(result.info().info.fit.crop, self.args.scale);
-        let mut picture = match (picture.width, picture.height) == (crop.width(), crop.height()) {
-            true => picture,
-            false => resize(&picture, crop.width(), crop.height(), Filter::Bilinear),
-        };
-        self.source.premultiply(&mut picture, crop);
-        Layer { picture, crop }
+        let layer = layer.map(|picture| {
+            let mut picture = match (picture.width, picture.height) == (crop.width(), crop.height()) {
+                true => picture.clone(),
+                false => resize(picture, crop.width(), crop.height(), Filter::Bilinear),
+            };
+            self.source.premultiply(&mut picture, crop);
+            picture
+        });
+        Placed { layer, crop }
     }
 
-    fn paint(&self, output: &mut Canvas<'_>, mut mask: MaskReader<'_, '_>, layer: &Layer) -> Result<()> {
+    fn paint(&self, output: &mut Canvas<'_>, mut mask: MaskReader<'_, '_>, placed: &Placed) -> Result<()> {
         let raster = self.source.raster();
         let window = raster.to_frame(self.args.window);
         let area = match self.look.output {
-            Output::Comp => window.intersect(&layer.crop),
+            Output::Comp => window.intersect(&placed.crop),
             _ => window,
         };
         let mut row = Row::new(area.width());
@@ -208,7 +211,7 @@ impl Shot<'_, '_> {
                 continue;
             }
             self.source.read_row(raster, y, area.x1, &mut row.plate);
-            row.fill(self.look, layer, area.x1, y);
+            row.fill(self.look, placed, area.x1, y);
             output.write_row(y, area.x1, &row.out);
         }
         Ok(())
@@ -228,22 +231,36 @@ impl Row {
     }
 
     /// Makes the output from plate and mask, for the row `y` from column `x` of the frame on.
-    fn fill(&mut self, look: &Look, layer: &Layer, x: i32, y: i32) {
-        let composite = Composite { generated: &layer.picture, crop: layer.crop, mix: look.mix };
-        match look.output {
-            Output::Edit => self.out.fill(0.0),
-            _ => self.out.copy_from_slice(&self.plate),
-        }
+    fn fill(&mut self, look: &Look, placed: &Placed, x: i32, y: i32) {
+        let composite = Composite { generated: &placed.layer, crop: placed.crop, mix: look.mix };
+        self.out.copy_from_slice(&self.plate);
         match look.output {
             Output::Mask => self.fill_with_mask(),
             Output::Source => {}
-            _ => composite.row(y, x, &mut self.out, 4, &self.mask),
+            Output::Edit => self.fill_with_edit(&composite, x, y),
+            Output::Comp => composite.row(y, x, &mut self.out, 4, &self.mask),
+            Output::Difference => {
+                composite.row(y, x, &mut self.out, 4, &self.mask);
+                self.subtract_plate();
+            }
         }
-        match look.output {
-            Output::Edit => self.set_edit_alpha(look.mix, layer.crop, x, y),
-            Output::Difference => self.subtract_plate(),
-            _ => {}
+    }
+
+    /// What laid over the plate gives the composite: the picture premultiplied by the mask, and at soft edges what must
+    /// change in the plate behind it.
+    fn fill_with_edit(&mut self, composite: &Composite<'_>, x: i32, y: i32) {
+        composite.take_out(y, x, &mut self.out, 4, &self.mask);
+        let pixels = self.out.chunks_exact_mut(4).zip(self.plate.chunks_exact(4)).zip(&self.mask);
+        for ((out, plate), mask) in pixels {
+            let seen = 1.0 - (mask * composite.mix).clamp(0.0, 1.0);
+            let change = |i: usize| Some(seen * (out[i] - plate[i])).filter(|change| change.is_finite());
+            let changes = [0, 1, 2].map(|i| change(i).unwrap_or(0.0));
+            out[..3].copy_from_slice(&changes);
         }
+        let mut layer = vec![0.0; self.out.len()];
+        composite.lay(y, x, &mut layer, 4, &self.mask);
+        self.out.iter_mut().zip(&layer).for_each(|(out, layer)| *out += layer);
+        self.set_edit_alpha(composite.mix, composite.crop, x, y);
     }
 
     fn fill_with_mask(&mut self) {

@@ -7,6 +7,7 @@ mod common;
 use common::{
     FIRST, HEIGHT, LAST, Stage, WIDTH, bits, edited, eventually, input, mask, press, set_int, source, text,
 };
+use lora_edit_shot::composite::take_out;
 use ofx_host::{
     Bounds, Components, Depth, Frames, Image, Instance, ParamValue, RenderOptions, Rendered, RowOrder, Status,
 };
@@ -43,9 +44,14 @@ fn expect_composite(stage: &Stage, node: &Instance, out: &Image, frame: i64, mix
         }
         touched += 1;
         let row_from_top = HEIGHT as i32 - 1 - y;
-        let new = generated.pixel((x - crop.x1) as usize, (row_from_top - crop.y1) as usize);
+        let at = ((x - crop.x1) as usize, (row_from_top - crop.y1) as usize);
+        let new = generated.picture.pixel(at.0, at.1);
+        let mut behind = source.to_vec();
+        if let Some(surface) = &generated.surface {
+            take_out(&mut behind, 4, surface.pixel(at.0, at.1), &[mask], mix);
+        }
         for i in 0..3 {
-            let expected = source[i] + mask * mix * (new[i] - source[i]);
+            let expected = behind[i] + mask * mix * (new[i] - behind[i]);
             assert!((out[i] - expected).abs() < 1e-5, "{x},{y} channel {i}: {} for {expected}", out[i]);
         }
     });

@@ -1,11 +1,12 @@
 //! The result's frames: the generated crop over the plate, written whole or not at all.
 
 use lora_edit_pipeline::JobError;
+use lora_edit_shot::composite::Layer;
 use lora_edit_shot::image_io::write_exr_float;
 use lora_edit_shot::ingest::MaskOptions;
 use lora_edit_shot::job::FailureKind;
 use lora_edit_shot::result::{ResultError, ResultReader};
-use lora_edit_shot::{ColourSpace, Frame, metrics};
+use lora_edit_shot::{ColourSpace, metrics};
 
 use crate::inputs::Inputs;
 
@@ -51,7 +52,7 @@ fn generated(
     result: &ResultReader,
     layering: &Layering,
     frame: i32,
-) -> Result<Frame, JobError> {
+) -> Result<Layer, JobError> {
     if layering.hold_keys && inputs.keys.contains(frame) {
         return Ok(result.painted(&inputs.painted_frame(frame)?, layering.edit_space)?);
     }

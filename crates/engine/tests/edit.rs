@@ -37,7 +37,15 @@ fn a_shot_is_edited_and_the_plate_keeps_its_bits() {
     let (out, painted) = (place.read("out/result", 1001), place.read("edited", 1001));
     assert_eq!(out.pixel(28, 26), painted.pixel(28, 26));
     let folder = summary["resultFolder"].as_str().unwrap();
-    for file in ["result.json", "qc.json", "contact.png", "loss.csv", "loss.png", "generated.1005.exr"] {
+    for file in [
+        "result.json",
+        "qc.json",
+        "contact.png",
+        "loss.csv",
+        "loss.png",
+        "generated.1005.exr",
+        "surface.1005.exr",
+    ] {
         assert!(place.path(folder).join(file).is_file(), "{file}");
     }
 }

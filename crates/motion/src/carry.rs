@@ -54,8 +54,21 @@ struct Key {
 pub struct Carried {
     /// RGB, working code values, of use inside the mask alone.
     pub picture: Frame,
+    /// The same of the plate's own surface, which the paint is laid over: what is under it at the mask's soft edge.
+    pub surface: Frame,
     /// How far each pixel is to be believed, 0..1.
     pub known: Plane,
+}
+
+impl Carried {
+    /// RGB of the plate's own surface, and how far it is known.
+    pub fn known_surface(&self) -> Frame {
+        let (surface, known) = (&self.surface, &self.known);
+        Frame::from_fn(surface.width, surface.height, 4, |x, y, out| {
+            out[..3].copy_from_slice(surface.pixel(x, y));
+            out[3] = known.at(x, y);
+        })
+    }
 }
 
 impl Shot {
@@ -148,19 +161,25 @@ impl Followed {
         let view = |colour| View::new(colour, solid.clone());
         let key = Key { plate: view(shot.light[self.key].clone()), paint: view(paint), shares: view(shares) };
         let Range { start, end } = self.range;
-        let mut paints: Vec<Paint> =
-            (start..end).into_par_iter().map(|t| self.carried(shot, t, &key)).collect();
+        let carried = (start..end).into_par_iter().map(|t| self.carried(shot, t, &key));
+        let (mut paints, surfaces): (Vec<Paint>, Vec<[Plane; 3]>) = carried.unzip();
         let known: Vec<Plane> = paints.iter().map(|paint| paint.known.clone()).collect();
         for t in (self.key + 1..end).chain((start..self.key).rev()) {
             let nearer = if t > self.key { t - 1 } else { t + 1 };
             paints[t - start] =
                 self.filled(shot, t, nearer, &paints[t - start], &paints[nearer - start], follows);
         }
-        paints.iter().zip(&known).map(|(paint, known)| shot.framed(&paint.colour, known)).collect()
+        let each = paints.iter().zip(&surfaces).zip(known);
+        let framed = |((paint, surface), known): ((&Paint, &[Plane; 3]), Plane)| Carried {
+            picture: shot.framed(&paint.colour),
+            surface: shot.framed(surface),
+            known: shot.placed(&known),
+        };
+        each.map(framed).collect()
     }
 
-    /// The key frame's paint in the light of frame `t`, known where the key frame shows it.
-    fn carried(&self, shot: &Shot, t: usize, key: &Key) -> Paint {
+    /// The key frame's paint in the light of frame `t`, known where the key frame shows it, and the plate's key frame the same way.
+    fn carried(&self, shot: &Shot, t: usize, key: &Key) -> (Paint, [Plane; 3]) {
         let at = t - self.range.start;
         let (field, smear) = (&self.way.fields[at], self.way.smears.as_ref().map(|smears| &smears[at]));
         let [plate, paint, shares] =
@@ -176,10 +195,11 @@ impl Followed {
         let alike = alike(now, &mended(&lit, &whole, now, &lit, &both));
         // A pixel beyond the outline's, which is mixed with what lies behind, goes on from it.
         let near = plate.solid.blurred(1.0).mapped(|v| (4.0 * v).clamp(0.0, 1.0));
-        Paint {
+        let paint = Paint {
             colour: mended(&light.lit(&paint.colour), &shares, now, &lit, &both),
             known: near.with(&alike, |near, alike| near * alike),
-        }
+        };
+        (paint, lit)
     }
 
     fn filled(
@@ -222,20 +242,28 @@ fn light(now: &[Plane; 3], solid: &Plane, plate: &Warped) -> Light {
 }
 
 impl Shot {
-    /// A part's paint at its place in a whole frame.
-    fn framed(&self, colour: &[Plane; 3], known: &Plane) -> Carried {
+    /// A part's colours at their place in a whole frame.
+    fn framed(&self, colour: &[Plane; 3]) -> Frame {
         let [left, top] = [self.part.x1 as usize, self.part.y1 as usize];
-        let [width, height] = self.size.map(|side| side as usize);
-        let mut picture = Frame::new(width, height, 3);
-        let mut whole = Plane::filled(width, height, 0.0);
-        for y in 0..known.height {
-            for x in 0..known.width {
+        let mut whole = Frame::new(self.size[0] as usize, self.size[1] as usize, 3);
+        for y in 0..colour[0].height {
+            for x in 0..colour[0].width {
                 let code =
                     |c: usize| to_working(ColourSpace::Linear, self.working, colour[c].at(x, y).max(0.0));
-                picture.pixel_mut(left + x, top + y).copy_from_slice(&[0, 1, 2].map(code));
-                whole.data[(top + y) * width + left + x] = known.at(x, y);
+                whole.pixel_mut(left + x, top + y).copy_from_slice(&[0, 1, 2].map(code));
             }
         }
-        Carried { picture, known: whole }
+        whole
+    }
+
+    /// A part's plane at its place in a whole frame.
+    fn placed(&self, plane: &Plane) -> Plane {
+        let [left, top] = [self.part.x1 as usize, self.part.y1 as usize];
+        let mut whole = Plane::filled(self.size[0] as usize, self.size[1] as usize, 0.0);
+        for y in 0..plane.height {
+            let at = (top + y) * whole.width + left;
+            whole.data[at..at + plane.width].copy_from_slice(&plane.data[y * plane.width..][..plane.width]);
+        }
+        whole
     }
 }

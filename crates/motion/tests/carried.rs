@@ -7,6 +7,7 @@ use lora_edit_shot::{Frame, WorkingSpace};
 use scene::{Scene, painted, plate, psnr};
 
 struct Made {
+    frames: Vec<Frame>,
     masks: Vec<Frame>,
     truth: Vec<Frame>,
     carried: Vec<Carried>,
@@ -28,7 +29,7 @@ fn made(scene: &Scene, key: usize) -> Made {
     let (truth, _) = scene.render(painted);
     // The key is painted over its own plate: in that frame's light.
     let carried = carried(&frames, &masks, key, &truth[key]);
-    Made { masks, truth, carried }
+    Made { frames, masks, truth, carried }
 }
 
 /// The worst frame's agreement where the paint is said to be known, and everywhere inside, in dB.
@@ -53,6 +54,18 @@ fn assert_finite(carried: &[Carried]) {
 fn paint_goes_with_the_card() {
     let [known, all] = worst(&made(&Scene::new(5), 0));
     assert!(known > 35.0 && all > 30.0, "{known} {all}");
+}
+
+#[test]
+fn the_plates_own_surface_goes_with_the_paint() {
+    let made = made(&Scene::new(5), 0);
+    for (t, carried) in made.carried.iter().enumerate() {
+        let own = psnr(&carried.surface, &made.frames[t], &made.masks[t], |i| carried.known.data[i] > 0.9);
+        let both = carried.known_surface();
+        assert!(own > 35.0, "frame {t}: {own} dB");
+        assert_eq!(both.pixel(7, 9)[..3], *carried.surface.pixel(7, 9));
+        assert_eq!(both.pixel(7, 9)[3], carried.known.at(7, 9));
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Generation: painted frames and the greyed source in, the shot's edited frames out, pass by pass.
 
 use lora_edit_model::sample::Denoised;
-use lora_edit_motion::carry::Followed;
+use lora_edit_motion::carry::{Carried, Followed};
+use lora_edit_shot::composite::Layer;
 use lora_edit_shot::job::{Sampling, Shown};
 use lora_edit_shot::metrics::SquaredError;
 use lora_edit_shot::package::{EditPackage, ShotPackage};
@@ -32,7 +33,7 @@ pub enum Generation {
 #[derive(Debug, Clone)]
 pub struct Generated {
     /// One per frame of the shot, in working code values.
-    pub frames: Vec<Frame>,
+    pub frames: Vec<Layer>,
     /// The passes, in order.
     pub passes: Vec<MadePass>,
     /// Wall time of sampling and decoding.
@@ -200,7 +201,11 @@ pub(crate) fn in_passes(
     progress.part(0, 1);
     let Drafts { carry, trust } = &made.drafts;
     let carried = carry.iter().any(Option::is_some).then(|| (carried::known_part(shot, carry), *trust));
-    let frames = made.frames.into_iter().collect::<Option<Vec<_>>>();
+    let surface = |index: usize| carry.get(index)?.as_ref().map(Carried::known_surface);
+    let layer = |(index, picture): (usize, Option<Frame>)| {
+        picture.map(|picture| Layer { picture, surface: surface(index) })
+    };
+    let frames = made.frames.into_iter().enumerate().map(layer).collect::<Option<Vec<_>>>();
     let frames = frames.ok_or_else(|| no_key(shot, edit))?;
     Ok(Generation::Finished(Generated { frames, passes: done, seconds, carried }))
 }
@@ -227,7 +232,7 @@ impl Made<'_> {
             let made = self.frames[position].as_ref().filter(|_| index < pass.lead());
             clip.held[index] = match (edit.at(frame.number), made) {
                 (Some(painted), _) => Some(painted.clone()),
-                (None, Some(made)) => Some(composite(frame, made)?),
+                (None, Some(made)) => Some(composite(frame, &made.clone().into())?),
                 (None, None) => None,
             };
             if let (None, Some(carried)) = (&clip.held[index], &self.drafts.carry[position]) {
@@ -324,8 +329,8 @@ mod tests {
         }
     }
 
-    fn levels(frames: &[Frame]) -> Vec<f32> {
-        frames.iter().map(|frame| frame.data[0]).collect()
+    fn levels(frames: &[Layer]) -> Vec<f32> {
+        frames.iter().map(|frame| frame.picture.data[0]).collect()
     }
 
     /// A model that gives back what it is handed: the plate, whichever way the windows run, and keys as painted.

@@ -7,10 +7,12 @@ use candle_core::Device;
 use lora_edit_model::device;
 use lora_edit_model::guidance::Expert;
 use lora_edit_model::plan::Machine;
+use lora_edit_shot::composite::Layer;
+use lora_edit_shot::image_io::write_exr_half;
 use lora_edit_shot::job::{Event, FailureKind, Job, JobKind, Recipe, Sampling};
 use lora_edit_shot::models;
 use lora_edit_shot::package::{EditPackage, ResultInfo, ShotPackage};
-use lora_edit_shot::{EditId, Frame, ResultId, ShotId, colour};
+use lora_edit_shot::{EditId, ResultId, ShotId, colour};
 use lora_edit_store::Store;
 
 use crate::adapter_files::AdapterFiles;
@@ -297,11 +299,17 @@ impl Run<'_> {
 }
 
 /// The generated frames as hosts want them: half floats in the plate's input space, at working size.
-fn write_generated(dir: &Path, shot: &ShotPackage, generated: &[Frame]) -> Result<(), JobError> {
-    for (frame, generated) in shot.frames.iter().zip(generated) {
-        let mut out = generated.clone();
-        colour::frame_from_working(&mut out, shot.info.input_space, shot.info.working_space);
-        lora_edit_shot::image_io::write_exr_half(&ResultInfo::generated_path(dir, frame.number), &out)?;
+fn write_generated(dir: &Path, shot: &ShotPackage, generated: &[Layer]) -> Result<(), JobError> {
+    for (frame, layer) in shot.frames.iter().zip(generated) {
+        let layer = layer.map(|picture| {
+            let mut out = picture.clone();
+            colour::frame_from_working(&mut out, shot.info.input_space, shot.info.working_space);
+            out
+        });
+        write_exr_half(&ResultInfo::generated_path(dir, frame.number), &layer.picture)?;
+        if let Some(surface) = &layer.surface {
+            write_exr_half(&ResultInfo::surface_path(dir, frame.number), surface)?;
+        }
     }
     Ok(())
 }

@@ -20,8 +20,12 @@ pub struct Join {
 
 /// The joins of a generation, and the median colour step everywhere else.
 pub fn measure(shot: &ShotPackage, made: &Generated) -> (Vec<Join>, Option<f64>) {
-    let means: Vec<_> =
-        shot.frames.iter().zip(&made.frames).map(|(f, made)| mean_colour(made, &f.comp_mask)).collect();
+    let means: Vec<_> = shot
+        .frames
+        .iter()
+        .zip(&made.frames)
+        .map(|(f, made)| mean_colour(&made.picture, &f.comp_mask))
+        .collect();
     // steps[p] leads from position p to p + 1.
     let steps: Vec<Option<f64>> = means.windows(2).map(|pair| Some(step(pair[0]?, pair[1]?))).collect();
     let mut elsewhere = steps.clone();
@@ -91,7 +95,7 @@ mod tests {
     }
 
     fn made(levels: &[f32], passes: Vec<Pass>) -> Generated {
-        let frame = |level: &f32| Frame::filled(4, 4, &[0.1, *level, 0.3]);
+        let frame = |level: &f32| Frame::filled(4, 4, &[0.1, *level, 0.3]).into();
         let passes = passes.into_iter().map(|pass| MadePass { pass, disagreement: None }).collect();
         Generated { frames: levels.iter().map(frame).collect(), passes, seconds: 0.0, carried: None }
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use lora_edit_adapt::HeldBack;
-use lora_edit_shot::composite::Composite;
+use lora_edit_shot::composite::{Composite, Layer};
 use lora_edit_shot::image_io::write_png8;
 use lora_edit_shot::metrics::{self, SquaredError};
 use lora_edit_shot::package::{EditPackage, ShotFrame, ShotPackage};
@@ -75,7 +75,7 @@ pub struct Qc {
 ///
 /// # Errors
 /// When sizes do not agree.
-pub fn measure(shot: &ShotPackage, edit: &EditPackage, generated: &[Frame]) -> Result<Qc, JobError> {
+pub fn measure(shot: &ShotPackage, edit: &EditPackage, generated: &[Layer]) -> Result<Qc, JobError> {
     let mut figures = Figures::default();
     for (frame, generated) in shot.frames.iter().zip(generated) {
         figures.add(frame, generated, edit.at(frame.number), shot.info.working_space)?;
@@ -117,12 +117,12 @@ impl Figures {
     fn add(
         &mut self,
         frame: &ShotFrame,
-        generated: &Frame,
+        layer: &Layer,
         painted: Option<&Frame>,
         working: WorkingSpace,
     ) -> Result<(), JobError> {
         let (source, comp) = (&frame.source, &frame.comp_mask);
-        let composite = composite(frame, generated)?;
+        let (composite, generated) = (composite(frame, layer)?, &layer.picture);
         self.max_diff = self.max_diff.max(metrics::max_abs_diff(&composite, source, Some(comp))?);
         let outside = mask::invert(&frame.generation_mask);
         self.outside = self.outside.joined(SquaredError::of(generated, source, Some(&outside))?);
@@ -138,8 +138,9 @@ impl Figures {
 }
 
 /// The generated working frame over the plate, as it will be seen.
-pub(crate) fn composite(frame: &ShotFrame, generated: &Frame) -> Result<Frame, JobError> {
-    Ok(Composite { generated, crop: generated.rect(), mix: 1.0 }.frame(&frame.source, &frame.comp_mask)?)
+pub(crate) fn composite(frame: &ShotFrame, generated: &Layer) -> Result<Frame, JobError> {
+    Ok(Composite { generated, crop: generated.picture.rect(), mix: 1.0 }
+        .frame(&frame.source, &frame.comp_mask)?)
 }
 
 fn level(error: SquaredError) -> Option<f64> {
@@ -167,7 +168,7 @@ pub fn write(
     dir: &Path,
     shot: &ShotPackage,
     edit: &EditPackage,
-    generated: &[Frame],
+    generated: &[Layer],
     qc: &Qc,
     losses: &[f32],
     held_back: &[HeldBack],
@@ -184,7 +185,7 @@ pub fn write(
 fn contact_sheet(
     shot: &ShotPackage,
     edit: &EditPackage,
-    generated: &[Frame],
+    generated: &[Layer],
     qc: &Qc,
 ) -> Result<ContactSheet, JobError> {
     let shown = evenly(shot.frames.len(), SHOWN);
@@ -200,7 +201,7 @@ fn contact_sheet(
         .row("comp mask", pick(&|i| shot.frames[i].comp_mask.to_rgb()))
         .row("generation mask", pick(&|i| shot.frames[i].generation_mask.to_rgb()))
         .row_with_gaps("painted", painted.collect::<Vec<_>>())
-        .row("generated", pick(&|i| display(&generated[i])))
+        .row("generated", pick(&|i| display(&generated[i].picture)))
         .row("composite", composites.iter().map(&display).collect::<Vec<_>>()))
 }
 
@@ -269,7 +270,7 @@ mod tests {
             };
             p.iter_mut().zip(shot.frames[0].source.pixel(x, y)).for_each(|(to, from)| *to = from + error);
         });
-        let qc = measure(&shot, &edit, &vec![generated; 5]).unwrap();
+        let qc = measure(&shot, &edit, &vec![generated.into(); 5]).unwrap();
         assert!((qc.psnr_in_mask_to_source_db.unwrap() - 20.0).abs() < 0.01, "{qc:?}");
         assert!((qc.psnr_outside_mask_db.unwrap() - 40.0).abs() < 0.01, "{qc:?}");
         assert!(qc.psnr_key_in_mask_db.is_none_or(|db| db > 100.0), "{qc:?}");
@@ -281,18 +282,15 @@ mod tests {
         let edit = EditPackage { keys: FrameRange::default(), frames: Vec::new(), references: Vec::new() };
         let mut broken = Frame::filled(32, 16, &[0.5; 3]);
         broken.data[7] = f32::NAN;
-        assert_eq!(measure(&shot(), &edit, &vec![broken; 5]).unwrap().nan_count, 5);
+        assert_eq!(measure(&shot(), &edit, &vec![broken.into(); 5]).unwrap().nan_count, 5);
     }
 
     #[test]
     fn the_report_is_written_whole() {
         let dir = tempfile::tempdir().unwrap();
-        let (shot, generated) = (shot(), vec![Frame::filled(32, 16, &[0.5; 3]); 5]);
-        let edit = EditPackage {
-            keys: FrameRange::of([1]),
-            frames: vec![generated[0].clone()],
-            references: Vec::new(),
-        };
+        let (shot, picture) = (shot(), Frame::filled(32, 16, &[0.5; 3]));
+        let generated = vec![Layer::from(picture.clone()); 5];
+        let edit = EditPackage { keys: FrameRange::of([1]), frames: vec![picture], references: Vec::new() };
         let qc = measure(&shot, &edit, &generated).unwrap();
         write(dir.path(), &shot, &edit, &generated, &qc, &[0.5, 0.4], &[]).unwrap();
         let read: Qc = serde_json::from_slice(&fs::read(dir.path().join("qc.json")).unwrap()).unwrap();

@@ -96,7 +96,7 @@ mod tests {
 
     fn carried() -> Carried {
         let known = Plane::from_fn(SIZE[0], SIZE[1], |x, _| known(x));
-        Carried { picture: picture(0.0), known }
+        Carried { picture: picture(0.0), surface: picture(0.0), known }
     }
 
     fn mixed(a: &Frame, b: &Frame, share: impl Fn(usize) -> f32) -> Frame {

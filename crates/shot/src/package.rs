@@ -1,6 +1,7 @@
 //! What lies in the store's folders: a shot, an edit, and the record of a result.
 
 use crate::colour::{ColourSpace, WorkingSpace};
+use crate::composite::Layer;
 use crate::fit::Fit;
 use crate::frame::{Frame, FrameError};
 use crate::ids::{AdapterId, EditId, JobId, ResultId, ShotId, hash_frame};
@@ -309,10 +310,22 @@ impl ResultInfo {
         dir.join(frame_file("generated", frame))
     }
 
+    /// What the plate's own surface looks like in a frame, where it was followed: RGBA, alpha how far it is known; otherwise as
+    /// the generated picture.
+    pub fn surface_path(dir: &Path, frame: i32) -> PathBuf {
+        dir.join(frame_file("surface", frame))
+    }
+
     /// Reads the generated picture of a frame at the size of the crop, ready for the composite.
-    pub fn read_generated(&self, dir: &Path, frame: i32) -> Result<Frame, PackageError> {
-        let working = image_io::read_frame(&Self::generated_path(dir, frame))?;
-        self.info.fit.invert(&working).map_err(|why| PackageError::Frame { frame, why })
+    pub fn read_generated(&self, dir: &Path, frame: i32) -> Result<Layer, PackageError> {
+        let at_crop =
+            |working: Frame| self.info.fit.invert(&working).map_err(|why| PackageError::Frame { frame, why });
+        let surface = match image_io::read_frame(&Self::surface_path(dir, frame)) {
+            Ok(surface) => Some(at_crop(surface)?),
+            Err(error) if error.is_missing() => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Layer { picture: at_crop(image_io::read_frame(&Self::generated_path(dir, frame))?)?, surface })
     }
 }
 

@@ -1,7 +1,7 @@
 //! A finished result: one small file per frame, and the composite over the plate.
 
 use crate::colour::{self, ColourSpace};
-use crate::composite::Composite;
+use crate::composite::{Composite, Layer};
 use crate::frame::{Frame, FrameError};
 use crate::ids::ResultId;
 use crate::package::{PackageError, ResultInfo};
@@ -64,7 +64,7 @@ impl ResultReader {
     }
 
     /// The generated picture of a frame: RGB, as large as the crop, in the plate's input space.
-    pub fn frame(&self, frame: i32) -> Result<Frame, ResultError> {
+    pub fn frame(&self, frame: i32) -> Result<Layer, ResultError> {
         if !self.contains(frame) {
             return Err(ResultError::Outside(frame));
         }
@@ -72,7 +72,7 @@ impl ResultReader {
     }
 
     /// A painted full frame as large as the crop, in the plate's input space: what a held key shows.
-    pub fn painted(&self, edited: &Frame, edit_space: ColourSpace) -> Result<Frame, FrameError> {
+    pub fn painted(&self, edited: &Frame, edit_space: ColourSpace) -> Result<Layer, FrameError> {
         edited.expect_size(self.info.info.fit.source_size)?;
         let mut crop = edited.to_rgb().crop_reflect(self.info.info.fit.crop);
         let input_space = self.info.info.input_space;
@@ -81,14 +81,14 @@ impl ResultReader {
                 *value = converted(*value, edit_space, input_space);
             }
         }
-        Ok(crop)
+        Ok(Layer::from(crop))
     }
 
     /// Lays `generated` (from [`ResultReader::frame`] or [`ResultReader::painted`]) over the plate inside the
     /// comp mask. Outside it the plate keeps its bits.
     pub fn composite(
         &self,
-        generated: &Frame,
+        generated: &Layer,
         source: &Frame,
         mask: &Frame,
         mix: f32,
@@ -147,8 +147,9 @@ mod tests {
 
         let reader = ResultReader::open(root.path(), &id).unwrap();
         let generated = reader.frame(5).unwrap();
-        assert_eq!(generated.size(), [8, 8]);
-        assert!((generated.pixel(4, 4)[0] - 2.5).abs() < 1e-3);
+        assert_eq!(generated.picture.size(), [8, 8]);
+        assert!((generated.picture.pixel(4, 4)[0] - 2.5).abs() < 1e-3);
+        assert_eq!(generated.surface, None, "none was written");
         assert!(matches!(reader.frame(7), Err(ResultError::Outside(7))));
 
         let source = Frame::filled(16, 12, &[0.1, 0.2, 0.3, 1.0]);
@@ -166,10 +167,10 @@ mod tests {
         let painted = Frame::filled(16, 12, &[0.5, 3.0, -0.25]);
         assert_eq!(
             reader.painted(&painted, ColourSpace::Linear).unwrap(),
-            Frame::filled(8, 8, &[0.5, 3.0, -0.25])
+            Frame::filled(8, 8, &[0.5, 3.0, -0.25]).into()
         );
         let from_srgb = reader.painted(&painted, ColourSpace::Srgb).unwrap();
-        assert!((from_srgb.pixel(0, 0)[0] - 0.214).abs() < 1e-3);
+        assert!((from_srgb.picture.pixel(0, 0)[0] - 0.214).abs() < 1e-3);
         assert!(reader.painted(&Frame::new(3, 3, 3), ColourSpace::Linear).is_err());
     }
 }

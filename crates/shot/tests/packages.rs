@@ -122,8 +122,16 @@ fn a_result_gives_its_picture_at_the_size_of_the_crop() {
     let read = ResultInfo::read(dir.path()).unwrap();
     assert_eq!((read.id(), &read), (info.id(), &info));
     let crop = read.read_generated(dir.path(), 1002).unwrap();
-    assert_eq!(crop.size(), shot.info.fit.crop_size());
-    assert!((crop.pixel(5, 5)[0] - 7.5).abs() < 1e-3, "values above 1 are kept");
+    assert_eq!(crop.picture.size(), shot.info.fit.crop_size());
+    assert!((crop.picture.pixel(5, 5)[0] - 7.5).abs() < 1e-3, "values above 1 are kept");
+    assert_eq!(crop.surface, None);
+    let surface = Frame::filled(picture.width, picture.height, &[0.5, 0.25, 2.0, 0.75]);
+    image_io::write_exr_half(&ResultInfo::surface_path(dir.path(), 1002), &surface).unwrap();
+    let surface = read.read_generated(dir.path(), 1002).unwrap().surface.unwrap();
+    assert_eq!(
+        (surface.size(), surface.pixel(5, 5)),
+        (shot.info.fit.crop_size(), &[0.5, 0.25, 2.0, 0.75][..])
+    );
     assert!(matches!(read.read_generated(dir.path(), 1003), Err(PackageError::Image(e)) if e.is_missing()));
     let other =
         ResultInfo { sampling: Sampling { without_adapter: true, ..Sampling::default() }, ..info.clone() };

@@ -1,6 +1,7 @@
 //! The answers that are compared, and the simple ones among them.
 
-use lora_edit_shot::composite::blend;
+use lora_edit_motion::carry::Carried;
+use lora_edit_shot::composite::{Composite, Layer, blend};
 use lora_edit_shot::{ColourSpace, Frame, WorkingSpace, colour};
 use serde::Serialize;
 
@@ -64,8 +65,12 @@ pub fn carried(shot: &Shot) -> Clip {
         return shot.source.clone();
     };
     let carried = followed.carry(&prepared, &display(shot.painted()));
-    let pictures: Vec<Frame> = carried.into_iter().map(|carried| light(carried.picture)).collect();
-    composited(shot, &pictures)
+    let over = |((carried, source), mask): ((Carried, &Frame), &Frame)| {
+        let layer = Layer { surface: Some(light(carried.known_surface())), picture: light(carried.picture) };
+        let composite = Composite { generated: &layer, crop: source.rect(), mix: 1.0 };
+        composite.frame(source, mask).expect("one size")
+    };
+    carried.into_iter().zip(&shot.source).zip(&shot.mask).map(over).collect()
 }
 
 /// As a screen shows it: sRGB code values in 0..1.
@@ -73,9 +78,13 @@ pub fn display(frame: &Frame) -> Frame {
     colour::to_display(frame, ColourSpace::Linear)
 }
 
-/// Display code values back to light.
+/// Display code values back to light; alpha stays.
 pub fn light(mut frame: Frame) -> Frame {
-    frame.data.iter_mut().for_each(|value| *value = colour::to_linear(ColourSpace::Srgb, *value));
+    let colours = frame.channels.min(3);
+    let pixels = frame.data.chunks_exact_mut(frame.channels);
+    pixels.for_each(|pixel| {
+        pixel[..colours].iter_mut().for_each(|v| *v = colour::to_linear(ColourSpace::Srgb, *v))
+    });
     frame
 }
 

@@ -1,23 +1,26 @@
 //! Generation: painted frames and the greyed source in, the shot's edited frames out, pass by pass.
 
+use candle_core::Tensor;
 use lora_edit_model::sample::Denoised;
-use lora_edit_motion::carry::{Carried, Followed};
+use lora_edit_motion::carry::Carried;
 use lora_edit_shot::composite::Layer;
 use lora_edit_shot::job::{Sampling, Shown};
 use lora_edit_shot::metrics::SquaredError;
 use lora_edit_shot::package::{EditPackage, ShotPackage};
-use lora_edit_shot::{Frame, FrameRange, mask};
+use lora_edit_shot::{Frame, mask};
 
 use crate::base::Base;
 use crate::carried::{self, Carrier, Drafts};
 use crate::clip::Clip;
 use crate::failure::JobError;
+use crate::parts::MASK_CHANNELS;
 use crate::pixels::frames_from_video;
 use crate::progress::Progress;
+use crate::rehearsal::Rehearsal;
 use crate::report::composite;
 use crate::sampling::sampled;
 use crate::told::Picture;
-use crate::trust::{Measured, Trust};
+use crate::trust::Trust;
 use crate::windows::{self, Pass, Window};
 
 /// What came of a generation.
@@ -69,7 +72,9 @@ pub fn generate(
     let positions: Vec<usize> = edit.keys.iter().filter_map(|key| shot.info.frames.position(key)).collect();
     let passes = windows::generation(shot.frames.len(), &positions, sampling.window);
     let drafts = match (carrier.filter(|_| sampling.carry), passes.first()) {
-        (Some(carrier), Some(pass)) => drafts(base, (shot, edit), pass, sampling, carrier, progress)?,
+        (Some(carrier), Some(pass)) => {
+            Rehearsal { shot, edit, pass, sampling }.drafts(base, carrier, progress)?
+        }
         _ => Some(Drafts::none(shot.frames.len())),
     };
     let Some(drafts) = drafts else { return Ok(Generation::Stopped(0)) };
@@ -80,60 +85,9 @@ pub fn generate(
     })
 }
 
-/// The painted frames carried through the shot, and how far the model is to be trusted beside them; nothing when stopped
-/// meanwhile.
-fn drafts(
-    base: &mut Base,
-    (shot, edit): (&ShotPackage, &EditPackage),
-    pass: &Pass,
-    sampling: &Sampling,
-    carrier: &mut Carrier,
-    progress: &mut Progress<'_>,
-) -> Result<Option<Drafts>, JobError> {
-    let Some(trust) = rehearsed(base, (shot, edit), pass, sampling, carrier, progress)? else {
-        return Ok(None);
-    };
-    let carry = carrier.carry_edit(shot, edit, Followed::carry, progress);
-    Ok(carry.map(|carry| Drafts { carry, trust }))
-}
-
-/// Asks the model about a pass as it will be asked, but with the plate's own frames for painted ones, whose answer is known.
-fn rehearsed(
-    base: &mut Base,
-    (shot, edit): (&ShotPackage, &EditPackage),
-    pass: &Pass,
-    sampling: &Sampling,
-    carrier: &mut Carrier,
-    progress: &mut Progress<'_>,
-) -> Result<Option<Trust>, JobError> {
-    let own = |key| shot.info.frames.position(key).map(|place| (key, shot.frames[place].source.clone()));
-    let (keys, frames): (Vec<i32>, Vec<Frame>) = edit.keys.iter().filter_map(own).unzip();
-    let plate = &EditPackage { keys: FrameRange::of(keys), frames, references: Vec::new() };
-    let Some(carry) = carrier.carry_edit(shot, plate, Followed::carry_coat, progress) else {
-        return Ok(None);
-    };
-    let drafts = Drafts { carry, trust: Trust::default() };
-    let made = Made { shot, drafts, frames: vec![None; shot.frames.len()] };
-    let (clip, picture) = (made.clip(plate, pass)?, opening(pass, shot, edit));
-    let Pictures::Made(frames, _) = pictures(base, &clip, picture, sampling, progress)? else {
-        return Ok(None);
-    };
-    let mut measured = Measured::default();
-    for (index, generated) in frames.iter().enumerate() {
-        let position = pass.window.at(index);
-        let frame = &shot.frames[position];
-        if let (None, Some(carried)) = (plate.at(frame.number), &made.drafts.carry[position]) {
-            measured.add(&frame.source, carried, generated, &frame.comp_mask);
-        }
-    }
-    let trust = measured.trust();
-    log::info!("the model's share, measured on the plate: {trust:?}");
-    Ok(Some(trust))
-}
-
 /// What the image branch is shown for a pass: the painted frame that it begins with, or else the last one on the way
 /// there. What was made of it since is no better picture of the look.
-fn opening(pass: &Pass, shot: &ShotPackage, edit: &EditPackage) -> Picture {
+pub(crate) fn opening(pass: &Pass, shot: &ShotPackage, edit: &EditPackage) -> Picture {
     let place = |key: &i32| shot.info.frames.position(*key);
     let Window { first, last } = pass.window;
     let key = match first <= last {
@@ -143,13 +97,30 @@ fn opening(pass: &Pass, shot: &ShotPackage, edit: &EditPackage) -> Picture {
     Picture::Painted(key.or_else(|| edit.keys.first()).unwrap_or_default())
 }
 
-/// What one pass gives: its frames without the padding and the seconds they took, or the step it was stopped at.
+/// What one pass gives and the seconds it took, or the step it was stopped at.
 pub(crate) enum Pictures {
-    Made(Vec<Frame>, f64),
+    Made(Answer, f64),
     Stopped(usize),
 }
 
-fn pictures(
+/// What the model made of a clip: its frames, without the padding.
+pub(crate) struct Answer {
+    pub frames: Vec<Frame>,
+    /// The clip as it was shown, through the VAE and back, where paint was carried: what the model changed is the difference. What
+    /// the VAE alone costs is not to be taken for an answer.
+    pub shown: Vec<Frame>,
+}
+
+impl Answer {
+    /// What the model changed in a frame; nothing where no paint was carried.
+    pub fn change(&self, index: usize) -> Option<Frame> {
+        let (mut change, shown) = (self.frames.get(index)?.clone(), self.shown.get(index)?);
+        change.data.iter_mut().zip(&shown.data).for_each(|(v, shown)| *v -= shown);
+        Some(change)
+    }
+}
+
+pub(crate) fn pictures(
     base: &mut Base,
     clip: &Clip,
     picture: Picture,
@@ -169,9 +140,17 @@ fn pictures(
     };
     let sampled_in = progress.seconds();
     progress.stage("decode");
-    let mut frames = frames_from_video(&base.decode(&latents)?)?;
-    frames.truncate(clip.kept);
-    Ok(Pictures::Made(frames, sampled_in + progress.seconds()))
+    let decoded = |latents: &Tensor| -> Result<Vec<Frame>, JobError> {
+        let mut frames = frames_from_video(&base.decode(latents)?)?;
+        frames.truncate(clip.kept);
+        Ok(frames)
+    };
+    let shown = match clip.drafted.contains(&true) {
+        true => decoded(&condition.narrow(1, MASK_CHANNELS, latents.dim(1)?)?)?,
+        false => Vec::new(),
+    };
+    let answer = Answer { frames: decoded(&latents)?, shown };
+    Ok(Pictures::Made(answer, sampled_in + progress.seconds()))
 }
 
 /// Makes one pass after the other with `make` and lays them together.
@@ -183,14 +162,14 @@ pub(crate) fn in_passes(
     progress: &mut Progress<'_>,
     mut make: impl FnMut(&Clip, &mut Progress<'_>) -> Result<Pictures, JobError>,
 ) -> Result<Generation, JobError> {
-    let mut made = Made { shot, drafts, frames: vec![None; shot.frames.len()] };
+    let mut made = Made::none(shot, drafts);
     let (mut done, mut seconds) = (Vec::with_capacity(passes.len()), 0.0);
     for (index, pass) in passes.iter().enumerate() {
         progress.part(index, passes.len());
         match make(&made.clip(edit, pass)?, progress)? {
             Pictures::Stopped(step) => return Ok(Generation::Stopped(step)),
-            Pictures::Made(frames, taken) => {
-                let frames = made.merged(pass, frames);
+            Pictures::Made(answer, taken) => {
+                let frames = made.merged(pass, answer);
                 let disagreement = made.disagreement(pass, &frames)?;
                 made.lay(pass, frames);
                 done.push(MadePass { pass: *pass, disagreement });
@@ -216,16 +195,21 @@ fn no_key(shot: &ShotPackage, edit: &EditPackage) -> JobError {
 }
 
 /// The frames made so far.
-struct Made<'a> {
+pub(crate) struct Made<'a> {
     shot: &'a ShotPackage,
     drafts: Drafts,
     frames: Vec<Option<Frame>>,
 }
 
-impl Made<'_> {
+impl<'a> Made<'a> {
+    /// None so far.
+    pub fn none(shot: &'a ShotPackage, drafts: Drafts) -> Self {
+        Self { shot, drafts, frames: vec![None; shot.frames.len()] }
+    }
+
     /// What the model is shown for a pass: painted frames wherever it meets them, and at its start what the pass
     /// before made, as it will be seen: over the plate.
-    fn clip(&self, edit: &EditPackage, pass: &Pass) -> Result<Clip, JobError> {
+    pub fn clip(&self, edit: &EditPackage, pass: &Pass) -> Result<Clip, JobError> {
         let mut clip = Clip::of(self.shot, pass.window);
         for (index, position) in pass.window.padded().into_iter().enumerate() {
             let frame = &self.shot.frames[position];
@@ -242,12 +226,13 @@ impl Made<'_> {
         Ok(clip)
     }
 
-    fn merged(&self, pass: &Pass, frames: Vec<Frame>) -> Vec<Frame> {
-        let merged = |(index, frame): (usize, Frame)| match &self.drafts.carry[pass.window.at(index)] {
-            Some(carried) => self.drafts.trust.merged(&frame, carried),
-            None => frame,
+    fn merged(&self, pass: &Pass, answer: Answer) -> Vec<Frame> {
+        let changed = |index: usize| {
+            let carried = self.drafts.carry[pass.window.at(index)].as_ref()?;
+            Some(self.drafts.trust.merged(&answer.change(index)?, carried))
         };
-        frames.into_iter().enumerate().map(merged).collect()
+        let merged: Vec<Option<Frame>> = (0..answer.frames.len()).map(changed).collect();
+        answer.frames.into_iter().zip(merged).map(|(frame, merged)| merged.unwrap_or(frame)).collect()
     }
 
     fn disagreement(&self, pass: &Pass, frames: &[Frame]) -> Result<Option<f64>, JobError> {
@@ -283,6 +268,8 @@ fn faded(mut before: Frame, after: &Frame, weight: f32) -> Frame {
 mod tests {
     use super::*;
     use crate::windows::generation;
+    use lora_edit_motion::plane::Plane;
+    use lora_edit_shot::job::Event;
     use lora_edit_shot::package::{ShotFrame, ShotInfo};
     use lora_edit_shot::{ColourSpace, Fit, FrameRange, Rect, WorkingSpace};
 
@@ -320,7 +307,7 @@ mod tests {
         let mut progress = Progress::new(&mut events, &stop);
         let make = |clip: &Clip, _: &mut Progress<'_>| {
             pass += 1;
-            Ok(Pictures::Made(make(pass - 1, clip), 1.0))
+            Ok(Pictures::Made(Answer { frames: make(pass - 1, clip), shown: Vec::new() }, 1.0))
         };
         let passes = generation(shot.frames.len(), &keys, most);
         match in_passes(shot, edit, &passes, Drafts::none(shot.frames.len()), &mut progress, make).unwrap() {
@@ -386,6 +373,28 @@ mod tests {
         assert_eq!((fade[0], *fade.last().unwrap()), (0.2, 0.6));
         assert!(fade.windows(2).all(|pair| pair[1] > pair[0]), "{fade:?}");
         assert_eq!(made.seconds, 2.0);
+    }
+
+    /// What the VAE alone does to the clip is no answer: the paint keeps its detail, and takes what the model changed.
+    #[test]
+    fn carried_paint_takes_what_the_model_changed_and_not_what_the_vae_costs() {
+        let (shot, edit) = (shot(5), edit(&[1001]));
+        let carried = Carried {
+            picture: Frame::filled(4, 4, &[0.8; 3]),
+            surface: Frame::filled(4, 4, &[0.1; 3]),
+            known: Plane::filled(4, 4, 0.0),
+        };
+        let drafts = Drafts { carry: vec![Some(carried); 5], trust: Trust { known: 0.0, unknown: 0.5 } };
+        let (mut events, stop) = (|_: Event| (), || false);
+        let mut progress = Progress::new(&mut events, &stop);
+        let level = |level: f32| vec![Frame::filled(4, 4, &[level; 3]); 5];
+        let make = |_: &Clip, _: &mut Progress<'_>| {
+            Ok(Pictures::Made(Answer { frames: level(0.7), shown: level(0.5) }, 1.0))
+        };
+        let made = in_passes(&shot, &edit, &generation(5, &[0], 33), drafts, &mut progress, make).unwrap();
+        let Generation::Finished(made) = made else { panic!("stopped") };
+        assert!(levels(&made.frames).iter().all(|level| (level - 0.9).abs() < 1e-6), "{made:?}");
+        assert_eq!(made.frames[2].surface.as_ref().unwrap().pixel(1, 1), [0.1, 0.1, 0.1, 0.0]);
     }
 
     #[test]

@@ -63,8 +63,12 @@ pub(crate) fn of_shot(
             Some(carrier) => carrier.draft(shot, window, &clip, progress).transpose()?,
             None => Some(clip.clone()),
         };
-        let Some(shown) = shown else { return Ok(None) };
-        inputs.push(input(base, &shown.showing(recipe.shown), &clip.frames, Picture::Plate(window.first))?);
+        let aim = match carrier.as_deref_mut().filter(|_| recipe.carry && look.is_some()) {
+            Some(carrier) => carrier.aim(shot, window, &clip, progress),
+            None => Some(clip.frames.clone()),
+        };
+        let (Some(shown), Some(aim)) = (shown, aim) else { return Ok(None) };
+        inputs.push(input(base, &shown.showing(recipe.shown), &aim, Picture::Plate(window.first))?);
         if progress.even_step(inputs.len(), count) {
             return Ok(None);
         }

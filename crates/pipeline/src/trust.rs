@@ -1,8 +1,11 @@
 //! How far the model's answer counts beside carried paint: measured on the plate, where the answer is known.
 //!
 //! Before it is asked about the painted frame, the model is asked about the plate's own first frame, carried as if it were a
-//! coat. What it answers, beside what is carried, is fitted to the plate by least squares. An adapter that has learnt how
-//! the shot's hidden sides look is believed for it, a model that does worse than continued paint is not.
+//! coat (see [`crate::rehearsal`]). What it changes in that is fitted by least squares to what there is to change. An adapter
+//! that has learnt how the shot's hidden sides look is believed for it, a model that does worse than continued paint is not.
+//!
+//! What counts is what the model changes, not what it answers: the answer has been through the VAE, which a plain plate
+//! survives and fine paint does not. Taken as a whole it cost 2.4 dB on a `train` shot of 192x112, a print on a plain card.
 
 use lora_edit_motion::carry::Carried;
 use lora_edit_shot::Frame;
@@ -22,13 +25,13 @@ impl Trust {
         known * self.known + (1.0 - known) * self.unknown
     }
 
-    /// Carried paint with the model's share of what was generated.
-    pub(crate) fn merged(&self, generated: &Frame, carried: &Carried) -> Frame {
+    /// Carried paint with its share of what the model changed in it.
+    pub(crate) fn merged(&self, change: &Frame, carried: &Carried) -> Frame {
         let mut out = carried.picture.clone();
         for (i, known) in carried.known.data.iter().enumerate() {
             let share = self.at(*known);
             for c in 3 * i..3 * i + 3 {
-                out.data[c] += share * (generated.data[c] - out.data[c]);
+                out.data[c] += share * change.data[c];
             }
         }
         out
@@ -48,12 +51,12 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    /// Counts a frame: the `plate`, what is carried to it, and what the model made of that, inside the soft `mask`.
-    pub fn add(&mut self, plate: &Frame, carried: &Carried, generated: &Frame, mask: &Frame) {
+    /// Counts a frame: the `plate`, what is carried to it, and what the model changed in that, inside the soft `mask`.
+    pub fn add(&mut self, plate: &Frame, carried: &Carried, change: &Frame, mask: &Frame) {
         for (i, (known, weight)) in carried.known.data.iter().zip(&mask.data).enumerate() {
             let parts = [f64::from(*known), f64::from(1.0 - known)];
             for c in 3 * i..3 * i + 3 {
-                let made = f64::from(generated.data[c] - carried.picture.data[c]);
+                let made = f64::from(change.data[c]);
                 let wanted = f64::from(plate.data[c] - carried.picture.data[c]);
                 let weighted = f64::from(*weight) * made;
                 for (row, a) in parts.into_iter().enumerate() {
@@ -65,6 +68,15 @@ impl Measured {
                 }
             }
         }
+    }
+
+    /// What both have counted.
+    pub fn joined(mut self, other: &Self) -> Self {
+        for row in 0..2 {
+            self.wanted[row] += other.wanted[row];
+            (0..2).for_each(|k| self.normal[row][k] += other.normal[row][k]);
+        }
+        self
     }
 
     /// The shares that fit best.
@@ -107,10 +119,21 @@ mod tests {
         out
     }
 
-    fn measured(plate: &Frame, made: &Frame) -> Trust {
+    /// What leads from what is carried to `made`.
+    fn change(made: &Frame) -> Frame {
+        let mut change = made.clone();
+        change.data.iter_mut().zip(&carried().picture.data).for_each(|(v, carried)| *v -= carried);
+        change
+    }
+
+    fn counted(plate: &Frame, made: &Frame, mask: f32) -> Measured {
         let mut measured = Measured::default();
-        measured.add(plate, &carried(), made, &Frame::filled(SIZE[0], SIZE[1], &[1.0]));
-        measured.trust()
+        measured.add(plate, &carried(), &change(made), &Frame::filled(SIZE[0], SIZE[1], &[mask]));
+        measured
+    }
+
+    fn measured(plate: &Frame, made: &Frame) -> Trust {
+        counted(plate, made, 1.0).trust()
     }
 
     #[test]
@@ -119,7 +142,7 @@ mod tests {
         let plate = mixed(&picture(0.0), &made, |x| 0.1 * known(x) + 0.7 * (1.0 - known(x)));
         let trust = measured(&plate, &made);
         assert!((trust.known - 0.1).abs() < 0.01 && (trust.unknown - 0.7).abs() < 0.01, "{trust:?}");
-        let back = trust.merged(&made, &carried());
+        let back = trust.merged(&change(&made), &carried());
         assert!(back.data.iter().zip(&plate.data).all(|(a, b)| (a - b).abs() < 0.01));
     }
 
@@ -128,14 +151,21 @@ mod tests {
         let made = picture(1.5);
         let trust = measured(&mixed(&picture(0.0), &made, |_| -0.5), &made);
         assert_eq!(trust, Trust { known: 0.0, unknown: 0.0 });
-        assert_eq!(trust.merged(&made, &carried()), picture(0.0));
+        assert_eq!(trust.merged(&change(&made), &carried()), picture(0.0));
     }
 
     #[test]
     fn without_evidence_nothing_is_believed() {
         assert_eq!(Measured::default().trust(), Trust::default());
-        let mut outside = Measured::default();
-        outside.add(&picture(1.5), &carried(), &picture(1.5), &Frame::filled(SIZE[0], SIZE[1], &[0.0]));
-        assert_eq!(outside.trust(), Trust::default());
+        assert_eq!(counted(&picture(1.5), &picture(1.5), 0.0).trust(), Trust::default());
+    }
+
+    #[test]
+    fn what_two_looks_tell_counts_together() {
+        let made = picture(1.5);
+        let [all, none] =
+            [1.0, 0.0].map(|share| counted(&mixed(&picture(0.0), &made, |_| share), &made, 1.0));
+        let trust = all.joined(&none).trust();
+        assert!((trust.known - 0.5).abs() < 0.01 && (trust.unknown - 0.5).abs() < 0.01, "{trust:?}");
     }
 }

@@ -21,6 +21,8 @@ pub enum Answer {
     FlowAccumulated,
     /// The painted frame carried by the product's own motion, no model.
     Carried,
+    /// The same, and the truth where the paint is not known: no model exceeds it that keeps what is known.
+    CarriedRestTrue,
     /// The product without the shot's adapter.
     WithoutLora,
     /// The product.
@@ -56,21 +58,40 @@ pub fn simple(shot: &Shot) -> Vec<(Answer, Clip)> {
     ]
 }
 
-/// The painted frame carried along the surface in each frame's light: what the product begins with.
-pub fn carried(shot: &Shot) -> Clip {
+/// The painted frame carried along the surface in each frame's light: what the product begins with. Beside it what the best of
+/// models could make of that.
+pub fn carried(shot: &Shot) -> [(Answer, Clip); 2] {
     let working: Vec<Frame> = shot.source.iter().map(display).collect();
     let (frames, masks): (Vec<&Frame>, Vec<&Frame>) = (working.iter().collect(), shot.mask.iter().collect());
     let prepared = lora_edit_motion::carry::Shot::new(&frames, &masks, WorkingSpace::Srgb);
-    let Ok(Some(followed)) = prepared.follow(0, 0..shot.source.len(), &mut |_| true) else {
-        return shot.source.clone();
+    let followed = prepared.follow(0, 0..shot.source.len(), &mut |_| true).ok().flatten();
+    let carried = followed.map_or_else(Vec::new, |way| way.carry(&prepared, &display(shot.painted())));
+    let alone: Clip = match carried.is_empty() {
+        true => shot.source.clone(),
+        false => carried.iter().enumerate().map(|(t, carried)| over(shot, t, carried)).collect(),
     };
-    let carried = followed.carry(&prepared, &display(shot.painted()));
-    let over = |((carried, source), mask): ((Carried, &Frame), &Frame)| {
-        let layer = Layer { surface: Some(light(carried.known_surface())), picture: light(carried.picture) };
-        let composite = Composite { generated: &layer, crop: source.rect(), mix: 1.0 };
-        composite.frame(source, mask).expect("one size")
-    };
-    carried.into_iter().zip(&shot.source).zip(&shot.mask).map(over).collect()
+    let rest = alone.iter().zip(&shot.truth).enumerate();
+    let rest = rest.map(|(t, (alone, truth))| rest_true(alone, truth, carried.get(t)));
+    let rest = rest.collect();
+    [(Answer::Carried, alone), (Answer::CarriedRestTrue, rest)]
+}
+
+/// What is carried to frame `t`, as the product lays it over the plate.
+fn over(shot: &Shot, t: usize, carried: &Carried) -> Frame {
+    let (picture, surface) = (light(carried.picture.clone()), Some(light(carried.known_surface())));
+    let composite =
+        Composite { generated: &Layer { picture, surface }, crop: shot.source[t].rect(), mix: 1.0 };
+    composite.frame(&shot.source[t], &shot.mask[t]).expect("one size")
+}
+
+/// `alone` with the truth where the paint is not known.
+fn rest_true(alone: &Frame, truth: &Frame, carried: Option<&Carried>) -> Frame {
+    let mut out = alone.clone();
+    let known = |pixel: usize| carried.map_or(0.0, |carried| carried.known.data[pixel].clamp(0.0, 1.0));
+    for (i, (value, truth)) in out.data.iter_mut().zip(&truth.data).enumerate() {
+        *value = blend(*truth, *value, known(i / alone.channels));
+    }
+    out
 }
 
 /// As a screen shows it: sRGB code values in 0..1.

@@ -219,7 +219,7 @@ impl<'a> Bench<'a> {
         let folder = self.out.join("shots").join(shot.name());
         let mut answers: BTreeMap<Answer, Clip> = answer::simple(shot).into_iter().collect();
         let mut times = None;
-        answers.insert(Answer::Carried, answer::carried(shot));
+        answers.extend(answer::carried(shot));
         if let Ok(flow) = &self.flow {
             answers.extend(flow.carry(&crate::root(), shot, &folder.join("flow"))?);
         }

@@ -50,13 +50,14 @@ enum Column {
     Flow,
 }
 
-const COLUMNS: [(&str, Column); 9] = [
+const COLUMNS: [(&str, Column); 10] = [
     ("no edit", Column::Answer(Answer::NoEdit)),
     ("first frame held", Column::Answer(Answer::FirstHeld)),
     ("flow direct", Column::Answer(Answer::FlowDirect)),
     ("flow accumulated", Column::Answer(Answer::FlowAccumulated)),
     ("flow-carried", Column::Flow),
     ("carried alone", Column::Answer(Answer::Carried)),
+    ("carried, the rest true", Column::Answer(Answer::CarriedRestTrue)),
     ("without LoRA", Column::Answer(Answer::WithoutLora)),
     ("ours", Column::Answer(Answer::Ours)),
     ("VAE alone", Column::Answer(Answer::VaeAlone)),
@@ -86,12 +87,12 @@ impl Report {
         text + &self.by_answer()
     }
 
-    /// One table of one figure: kinds down, answers across, and what we are ahead of flow.
+    /// One table of one figure: kinds down, answers across, and what we are ahead of flow and of the model without an adapter.
     fn by_kind(&self, title: &str, read: Read) -> String {
         let names = COLUMNS.map(|(name, _)| name).join(" | ");
         let mut text = format!(
-            "\n{title}:\n\n| kind | {names} | ours - flow |\n|---|{}\n",
-            "--:|".repeat(COLUMNS.len() + 1)
+            "\n{title}:\n\n| kind | {names} | ours - flow | ours - without LoRA |\n|---|{}\n",
+            "--:|".repeat(COLUMNS.len() + 2)
         );
         let rows: Vec<Vec<Option<f64>>> = self.kinds().into_iter().map(|kind| self.row(kind, read)).collect();
         for (kind, row) in self.kinds().into_iter().zip(&rows) {
@@ -105,8 +106,9 @@ impl Report {
         let shots = || self.shots.iter().filter(|shot| shot.kind == kind);
         let column = |column| mean(shots().map(|shot| shot.of(column).map(read)));
         let mut row: Vec<_> = COLUMNS.iter().map(|(_, c)| column(*c)).collect();
-        let ahead = column(Column::Answer(Answer::Ours)).zip(column(Column::Flow));
-        row.push(ahead.map(|(ours, flow)| ours - flow));
+        let ours = column(Column::Answer(Answer::Ours));
+        let ahead = |of: Column| ours.zip(column(of)).map(|(ours, other)| ours - other);
+        row.extend([ahead(Column::Flow), ahead(Column::Answer(Answer::WithoutLora))]);
         row
     }
 
@@ -195,8 +197,9 @@ mod tests {
             shot(Kind::Ball, 0, Some([15.0, 12.0]), 18.0),
         ];
         let text = Report { settings: "x".into(), missing: vec![], shots }.markdown();
-        let plane = "| plane | 10.00 | - | 21.00 | 17.00 | 23.00 | - | - | 21.00 | - | -2.00 |";
-        let average = "| **average** | 10.00 | - | 18.00 | 14.50 | 19.00 | - | - | 19.50 | - | 0.500 |";
+        let plane = "| plane | 10.00 | - | 21.00 | 17.00 | 23.00 | - | - | - | 21.00 | - | -2.00 | - |";
+        let average =
+            "| **average** | 10.00 | - | 18.00 | 14.50 | 19.00 | - | - | - | 19.50 | - | 0.500 | - |";
         assert!(text.contains(plane) && text.contains(average), "{text}");
     }
 
@@ -205,7 +208,10 @@ mod tests {
         let shots = vec![shot(Kind::Plane, 0, None, 21.0), shot(Kind::Ball, 0, Some([15.0, 12.0]), 18.0)];
         let text = Report { settings: "x".into(), missing: vec!["no OpenCV".into()], shots }.markdown();
         assert!(text.contains("**Not measured:** no OpenCV"));
-        assert!(text.contains("| **average** | 10.00 | - | - | - | - | - | - | 19.50 | - | - |"), "{text}");
+        assert!(
+            text.contains("| **average** | 10.00 | - | - | - | - | - | - | - | 19.50 | - | - | - |"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -66,10 +66,12 @@ impl Recipe {
         steps: 100,
         learning_rate: 3e-3,
         cosine: false,
-        timestep_shift: 1.0,
+        // Sampled in one step from pure noise, it learns most of all near there. On 16 small `train` shots: 0.03 dB.
+        timestep_shift: 10.0,
         seed: 1,
         mask_loss_weight: 1.0,
-        look_variants: 8,
+        // 8 would do where the painted frame shows all; what comes round gains 0.1 to 0.2 dB.
+        look_variants: 16,
         keep_best: true,
         source_prompt: String::new(),
         prompt_prefix: String::new(),

@@ -8,6 +8,7 @@ use lora_edit_shot::mask::bounds;
 use lora_edit_shot::{ColourSpace, Frame, Rect, WorkingSpace};
 use rayon::prelude::*;
 
+use crate::edge::Edge;
 use crate::fill::{Paint, Seen, follows};
 use crate::light::{Fit, Light};
 use crate::pattern::{mended, shares};
@@ -33,6 +34,7 @@ pub struct Shot {
     /// In scene-linear light, going on beyond the mask's edge.
     light: Vec<[Plane; 3]>,
     solid: Vec<Plane>,
+    edges: Vec<Edge>,
 }
 
 /// A shot's surface, followed from one frame.
@@ -54,21 +56,11 @@ struct Key {
 pub struct Carried {
     /// RGB, working code values, of use inside the mask alone.
     pub picture: Frame,
-    /// The same of the plate's own surface, which the paint is laid over: what is under it at the mask's soft edge.
+    /// RGB of the plate's own surface, which the paint is laid over, in working code values: what is under it at the mask's
+    /// soft edge. Alpha says how far it is to be believed, 0..1.
     pub surface: Frame,
     /// How far each pixel is to be believed, 0..1.
     pub known: Plane,
-}
-
-impl Carried {
-    /// RGB of the plate's own surface, and how far it is known.
-    pub fn known_surface(&self) -> Frame {
-        let (surface, known) = (&self.surface, &self.known);
-        Frame::from_fn(surface.width, surface.height, 4, |x, y, out| {
-            out[..3].copy_from_slice(surface.pixel(x, y));
-            out[3] = known.at(x, y);
-        })
-    }
 }
 
 impl Shot {
@@ -78,13 +70,17 @@ impl Shot {
         let part = masks.iter().filter_map(|mask| bounds(mask, 0.0)).reduce(|a, b| a.union(&b));
         let part = part.unwrap_or(Rect::of_size(size)).expanded(MARGIN).intersect(&Rect::of_size(size));
         let frames: Vec<Frame> = frames.iter().map(|frame| frame.crop_reflect(part)).collect();
-        let solid: Vec<Plane> = masks.iter().map(|mask| solid(&mask.crop_reflect(part))).collect();
+        let masks: Vec<Plane> = masks.iter().map(|mask| Plane::of(&mask.crop_reflect(part), 0)).collect();
+        let solid: Vec<Plane> = masks.iter().map(solid).collect();
         let code = frames.par_iter().zip(&solid);
         let code =
             code.map(|(frame, solid)| Pyramid::of(beyond(frame, solid, |v| v), solid.clone())).collect();
         let light = frames.par_iter().zip(&solid);
         let light = light.map(|(frame, solid)| beyond(frame, solid, |v| linear(working, v))).collect();
-        Self { working, size, part, code, light, solid }
+        let edges = frames.par_iter().zip(masks).map(|(frame, mask)| {
+            Edge::new(std::array::from_fn(|c| Plane::of(frame, c).mapped(|v| linear(working, v))), mask)
+        });
+        Self { working, size, part, code, light, solid, edges: edges.collect() }
     }
 
     /// Follows the surface from frame `key` over the frames of `range`, which holds it; nothing where `go_on`, told how
@@ -126,9 +122,15 @@ fn linear(working: WorkingSpace, v: f32) -> f32 {
     from_working(ColourSpace::Linear, working, v)
 }
 
-fn solid(mask: &Frame) -> Plane {
-    let mask = Plane::of(mask, 0);
+fn solid(mask: &Plane) -> Plane {
     mask.mapped(|v| f32::from(v >= SOLID))
+}
+
+fn with_alpha(colours: &Frame, alpha: &Plane) -> Frame {
+    Frame::from_fn(colours.width, colours.height, 4, |x, y, out| {
+        out[..3].copy_from_slice(colours.pixel(x, y));
+        out[3] = alpha.at(x, y);
+    })
 }
 
 fn beyond(frame: &Frame, solid: &Plane, map: impl Fn(f32) -> f32) -> [Plane; 3] {
@@ -169,11 +171,11 @@ impl Followed {
             paints[t - start] =
                 self.filled(shot, t, nearer, &paints[t - start], &paints[nearer - start], follows);
         }
-        let each = paints.iter().zip(&surfaces).zip(known);
-        let framed = |((paint, surface), known): ((&Paint, &[Plane; 3]), Plane)| Carried {
-            picture: shot.framed(&paint.colour),
-            surface: shot.framed(surface),
-            known: shot.placed(&known),
+        let each = (start..end).zip(paints.iter().zip(&surfaces)).zip(known);
+        let framed = |((t, (paint, surface)), known): ((usize, (&Paint, &[Plane; 3])), Plane)| {
+            let believed = known.with(&shot.edges[t].explained_by(surface), |known, mix| known * mix);
+            let surface = with_alpha(&shot.framed(surface), &shot.placed(&believed));
+            Carried { picture: shot.framed(&paint.colour), surface, known: shot.placed(&known) }
         };
         each.map(framed).collect()
     }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod carry;
+mod edge;
 pub mod field;
 pub mod fill;
 mod lanes;

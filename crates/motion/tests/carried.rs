@@ -60,11 +60,13 @@ fn paint_goes_with_the_card() {
 fn the_plates_own_surface_goes_with_the_paint() {
     let made = made(&Scene::new(5), 0);
     for (t, carried) in made.carried.iter().enumerate() {
-        let own = psnr(&carried.surface, &made.frames[t], &made.masks[t], |i| carried.known.data[i] > 0.9);
-        let both = carried.known_surface();
+        let (surface, believed) = (carried.surface.to_rgb(), carried.surface.channel(3));
+        let own = psnr(&surface, &made.frames[t], &made.masks[t], |i| believed.data[i] > 0.9);
         assert!(own > 35.0, "frame {t}: {own} dB");
-        assert_eq!(both.pixel(7, 9)[..3], *carried.surface.pixel(7, 9));
-        assert_eq!(both.pixel(7, 9)[3], carried.known.at(7, 9));
+        let many =
+            believed.data.iter().zip(&made.masks[t].data).filter(|(b, m)| **b > 0.9 && **m == 1.0).count();
+        let solid = made.masks[t].data.iter().filter(|m| **m == 1.0).count();
+        assert!(10 * many > 9 * solid, "frame {t}: {many} of {solid} pixels");
     }
 }
 

@@ -204,11 +204,9 @@ impl Span {
             let (a, b) = (out.known.data[i], after.known.data[i]);
             let (weight_a, weight_b) = ((1.0 - part) * (a + 0.01), part * (b + 0.01));
             let share = weight_b / (weight_a + weight_b).max(1e-6);
-            for c in 3 * i..3 * i + 3 {
-                let joined = |own: &mut f32, other: f32| *own += share * (other - *own);
-                joined(&mut out.picture.data[c], after.picture.data[c]);
-                joined(&mut out.surface.data[c], after.surface.data[c]);
-            }
+            let joined = |(own, other): (&mut f32, &f32)| *own += share * (other - *own);
+            out.picture.data[3 * i..3 * i + 3].iter_mut().zip(&after.picture.data[3 * i..]).for_each(joined);
+            out.surface.data[4 * i..4 * i + 4].iter_mut().zip(&after.surface.data[4 * i..]).for_each(joined);
             out.known.data[i] = a.max(b);
         }
         out
@@ -332,14 +330,14 @@ mod tests {
     fn between_two_keys_the_nearer_and_the_better_known_counts_more() {
         let carried = |level: f32, known: f32| Carried {
             picture: Frame::filled(1, 1, &[level; 3]),
-            surface: Frame::filled(1, 1, &[2.0 * level; 3]),
+            surface: Frame::filled(1, 1, &[2.0 * level; 4]),
             known: Plane { width: 1, height: 1, data: vec![known] },
         };
         let span = Span { key: 4, first: 1 };
         let joined = |at, known| span.joined(carried(0.0, known), carried(1.0, 1.0), at);
         let level = |at, known| joined(at, known).picture.data[0];
         assert!((level(1, 1.0) - 0.25).abs() < 1e-6 && (level(3, 1.0) - 0.75).abs() < 1e-6);
-        assert_eq!(joined(2, 1.0).surface.pixel(0, 0), [1.0; 3], "so does the surface's");
+        assert_eq!(joined(2, 1.0).surface.pixel(0, 0), [1.0; 4], "so does the surface's");
         assert!(level(1, 0.0) > 0.95, "the key before does not show it");
         assert_eq!(joined(1, 0.0).known.data, [1.0]);
     }
@@ -359,7 +357,7 @@ mod tests {
         let mut clip = Clip::of(&shot, Window::whole(5));
         let mut carried = Carried {
             picture: Frame::filled(64, 48, &[0.9, 0.1, 0.2]),
-            surface: Frame::filled(64, 48, &[0.5; 3]),
+            surface: Frame::filled(64, 48, &[0.5; 4]),
             known: Plane { width: 64, height: 48, data: vec![1.0; 64 * 48] },
         };
         carried.known.data[20 * 64 + 20] = 0.2;
@@ -381,7 +379,7 @@ mod tests {
         let recoloured = Frame::filled(64, 48, &[0.2; 3]);
         let mut carried = Carried {
             picture: Frame::filled(64, 48, &[0.8; 3]),
-            surface: Frame::filled(64, 48, &[0.5; 3]),
+            surface: Frame::filled(64, 48, &[0.5; 4]),
             known: Plane { width: 64, height: 48, data: vec![1.0; 64 * 48] },
         };
         carried.known.data[20 * 64 + 20] = 0.25;

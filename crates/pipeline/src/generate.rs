@@ -180,7 +180,7 @@ pub(crate) fn in_passes(
     progress.part(0, 1);
     let Drafts { carry, trust } = &made.drafts;
     let carried = carry.iter().any(Option::is_some).then(|| (carried::known_part(shot, carry), *trust));
-    let surface = |index: usize| carry.get(index)?.as_ref().map(Carried::known_surface);
+    let surface = |index: usize| carry.get(index)?.as_ref().map(|carried| carried.surface.clone());
     let layer = |(index, picture): (usize, Option<Frame>)| {
         picture.map(|picture| Layer { picture, surface: surface(index) })
     };
@@ -207,6 +207,11 @@ impl<'a> Made<'a> {
         Self { shot, drafts, frames: vec![None; shot.frames.len()] }
     }
 
+    /// What is carried to a frame.
+    pub fn carried(&self, position: usize) -> Option<&Carried> {
+        self.drafts.carry[position].as_ref()
+    }
+
     /// What the model is shown for a pass: painted frames wherever it meets them, and at its start what the pass
     /// before made, as it will be seen: over the plate.
     pub fn clip(&self, edit: &EditPackage, pass: &Pass) -> Result<Clip, JobError> {
@@ -219,7 +224,7 @@ impl<'a> Made<'a> {
                 (None, Some(made)) => Some(composite(frame, &made.clone().into())?),
                 (None, None) => None,
             };
-            if let (None, Some(carried)) = (&clip.held[index], &self.drafts.carry[position]) {
+            if let (None, Some(carried)) = (&clip.held[index], self.carried(position)) {
                 carried::show(&mut clip, index, frame, carried)?;
             }
         }
@@ -228,7 +233,7 @@ impl<'a> Made<'a> {
 
     fn merged(&self, pass: &Pass, answer: Answer) -> Vec<Frame> {
         let changed = |index: usize| {
-            let carried = self.drafts.carry[pass.window.at(index)].as_ref()?;
+            let carried = self.carried(pass.window.at(index))?;
             Some(self.drafts.trust.merged(&answer.change(index)?, carried))
         };
         let merged: Vec<Option<Frame>> = (0..answer.frames.len()).map(changed).collect();
@@ -381,7 +386,7 @@ mod tests {
         let (shot, edit) = (shot(5), edit(&[1001]));
         let carried = Carried {
             picture: Frame::filled(4, 4, &[0.8; 3]),
-            surface: Frame::filled(4, 4, &[0.1; 3]),
+            surface: Frame::filled(4, 4, &[0.1, 0.1, 0.1, 0.75]),
             known: Plane::filled(4, 4, 0.0),
         };
         let drafts = Drafts { carry: vec![Some(carried); 5], trust: Trust { known: 0.0, unknown: 0.5 } };
@@ -394,7 +399,7 @@ mod tests {
         let made = in_passes(&shot, &edit, &generation(5, &[0], 33), drafts, &mut progress, make).unwrap();
         let Generation::Finished(made) = made else { panic!("stopped") };
         assert!(levels(&made.frames).iter().all(|level| (level - 0.9).abs() < 1e-6), "{made:?}");
-        assert_eq!(made.frames[2].surface.as_ref().unwrap().pixel(1, 1), [0.1, 0.1, 0.1, 0.0]);
+        assert_eq!(made.frames[2].surface.as_ref().unwrap().pixel(1, 1), [0.1, 0.1, 0.1, 0.75]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use lora_edit_shot::{Frame, FrameRange, mask};
 use crate::base::Base;
 use crate::carried::{Carrier, Drafts, in_its_light};
 use crate::failure::JobError;
-use crate::generate::{Made, Pictures, opening, pictures};
+use crate::generate::{Answer, Made, Pictures, opening, pictures};
 use crate::looks::Look;
 use crate::progress::Progress;
 use crate::trust::{Measured, Trust};
@@ -66,51 +66,129 @@ impl Rehearsal<'_> {
         carrier: &mut Carrier,
         progress: &mut Progress<'_>,
     ) -> Result<Option<Measured>, JobError> {
+        let Some(trial) = self.trial(look, carrier, progress) else { return Ok(None) };
+        let (clip, picture) =
+            (trial.made.clip(&trial.keys, self.pass)?, opening(self.pass, self.shot, self.edit));
+        let Pictures::Made(answer, _) = pictures(base, &clip, picture, self.sampling, progress)? else {
+            return Ok(None);
+        };
+        Ok(Some(self.compared(&trial, &answer)))
+    }
+
+    /// The plate in a look, carried as a coat. Nothing when stopped meanwhile.
+    fn trial(
+        &self,
+        look: Option<&Look>,
+        carrier: &mut Carrier,
+        progress: &mut Progress<'_>,
+    ) -> Option<Trial<'_>> {
         let worn = |frame: &ShotFrame| match look {
             Some(look) => look.apply(&frame.source, &frame.comp_mask),
             None => frame.source.clone(),
         };
-        let plate = &self.keys_as(worn);
-        let Some(carry) = carrier.carry_edit(self.shot, plate, Followed::carry_coat, progress) else {
-            return Ok(None);
-        };
-        let lit = match look {
-            Some(_) => carrier.carry_edit(self.shot, plate, Followed::carry, progress),
-            None => Some(vec![None; carry.len()]),
-        };
-        let Some(lit) = lit else { return Ok(None) };
-        let truth = |position: usize| {
-            let frame = &self.shot.frames[position];
-            match &lit[position] {
-                Some(carried) => in_its_light(frame, carried, &worn(frame)),
-                None => worn(frame),
+        let mut truth: Vec<Frame> = self.shot.frames.iter().map(worn).collect();
+        let keys = self.keys_of(&truth);
+        let carry = carrier.carry_edit(self.shot, &keys, Followed::carry_coat, progress)?;
+        if look.is_some() {
+            let lit = carrier.carry_edit(self.shot, &keys, Followed::carry, progress)?;
+            for ((frame, truth), lit) in self.shot.frames.iter().zip(&mut truth).zip(lit) {
+                *truth = lit.map_or_else(|| truth.clone(), |lit| in_its_light(frame, &lit, truth));
             }
-        };
-        let made = Made::none(self.shot, Drafts { carry: carry.clone(), trust: Trust::default() });
-        let (clip, picture) = (made.clip(plate, self.pass)?, opening(self.pass, self.shot, self.edit));
-        let Pictures::Made(answer, _) = pictures(base, &clip, picture, self.sampling, progress)? else {
-            return Ok(None);
-        };
+        }
+        let made = Made::none(self.shot, Drafts { carry, trust: Trust::default() });
+        Some(Trial { keys, truth, made })
+    }
+
+    /// The edit's keys, as they are in `frames`.
+    fn keys_of(&self, frames: &[Frame]) -> EditPackage {
+        let place = |key: i32| self.shot.info.frames.position(key);
+        let own = |key| place(key).map(|place| (key, frames[place].clone()));
+        let (keys, frames): (Vec<i32>, Vec<Frame>) = self.edit.keys.iter().filter_map(own).unzip();
+        EditPackage { keys: FrameRange::of(keys), frames, references: Vec::new() }
+    }
+
+    fn compared(&self, trial: &Trial<'_>, answer: &Answer) -> Measured {
         let mut measured = Measured::default();
         for index in 0..answer.frames.len() {
             let position = self.pass.window.at(index);
             let frame = &self.shot.frames[position];
             if let (None, Some(carried), Some(change)) =
-                (plate.at(frame.number), &carry[position], answer.change(index))
+                (trial.keys.at(frame.number), trial.made.carried(position), answer.change(index))
             {
                 // At soft edges the picture is mixed with what is behind: nothing of the model's doing.
                 let solid = mask::threshold(&frame.comp_mask, SOLID);
-                measured.add(&truth(position), carried, &change, &solid);
+                measured.add(&trial.truth[position], carried, &change, &solid);
             }
         }
-        Ok(Some(measured))
+        measured
+    }
+}
+
+/// The plate in a look, in place of an edit.
+struct Trial<'a> {
+    /// Its key frames.
+    keys: EditPackage,
+    /// What the whole shot is in that look.
+    truth: Vec<Frame>,
+    made: Made<'a>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lora_edit_motion::carry::Carried;
+    use lora_edit_motion::plane::Plane;
+    use lora_edit_shot::package::ShotInfo;
+    use lora_edit_shot::{ColourSpace, Fit, Rect, WorkingSpace};
+
+    const SIDE: usize = 40;
+
+    /// Five frames of grey, all of it in the mask but a soft first row.
+    fn shot() -> ShotPackage {
+        let size = [SIDE as u32; 2];
+        let crop = Rect::new(0, 0, SIDE as i32, SIDE as i32);
+        let soft = Frame::from_fn(SIDE, SIDE, 1, |_, y, out| out[0] = if y == 0 { 0.5 } else { 1.0 });
+        let frame = |number: i32| ShotFrame {
+            number,
+            source: Frame::filled(SIDE, SIDE, &[0.5; 3]),
+            comp_mask: soft.clone(),
+            generation_mask: Frame::filled(SIDE, SIDE, &[1.0]),
+        };
+        let info = ShotInfo {
+            fit: Fit { source_size: size, crop, working_size: size },
+            frames: FrameRange::span(1001, 1005),
+            input_space: ColourSpace::Srgb,
+            working_space: WorkingSpace::Srgb,
+        };
+        ShotPackage { info, frames: (1001..=1005).map(frame).collect() }
     }
 
-    /// The edit's keys, painted as `worn` says.
-    fn keys_as(&self, worn: impl Fn(&ShotFrame) -> Frame) -> EditPackage {
-        let place = |key: i32| self.shot.info.frames.position(key);
-        let own = |key| place(key).map(|place| (key, worn(&self.shot.frames[place])));
-        let (keys, frames): (Vec<i32>, Vec<Frame>) = self.edit.keys.iter().filter_map(own).unzip();
-        EditPackage { keys: FrameRange::of(keys), frames, references: Vec::new() }
+    /// What is missing is 0.2 everywhere; the model says so where it counts, and nonsense where it must not.
+    #[test]
+    fn keys_and_soft_edges_do_not_count() {
+        let shot = shot();
+        let keys = EditPackage {
+            keys: FrameRange::of([1001]),
+            frames: vec![shot.frames[0].source.clone()],
+            references: Vec::new(),
+        };
+        let pass = Pass { window: crate::windows::Window::whole(5), overlap: 0 };
+        let sampling = Sampling::default();
+        let rehearsal = Rehearsal { shot: &shot, edit: &keys, pass: &pass, sampling: &sampling };
+        let grey = |level: f32| Frame::filled(SIDE, SIDE, &[level; 3]);
+        let carried = Carried {
+            picture: grey(0.3),
+            surface: Frame::filled(SIDE, SIDE, &[0.5; 4]),
+            known: Plane::filled(SIDE, SIDE, 0.0),
+        };
+        let drafts = Drafts { carry: vec![Some(carried); 5], trust: Trust::default() };
+        let truth = shot.frames.iter().map(|frame| frame.source.clone()).collect();
+        let trial = Trial { keys: keys.clone(), truth, made: Made::none(&shot, drafts) };
+        let said = |t: usize| {
+            Frame::from_fn(SIDE, SIDE, 3, |_, y, out| out.fill(if t == 0 || y == 0 { -5.0 } else { 0.9 }))
+        };
+        let answer = Answer { frames: (0..5).map(said).collect(), shown: vec![grey(0.7); 5] };
+        let trust = rehearsal.compared(&trial, &answer).trust();
+        assert!((trust.unknown - 1.0).abs() < 0.01 && trust.known < 0.01, "{trust:?}");
     }
 }

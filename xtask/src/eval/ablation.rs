@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use lora_edit_shot::Frame;
 use serde_json::json;
 
@@ -13,6 +14,17 @@ use super::report::table_line;
 use super::scene::Kind;
 use super::score::Figures;
 use super::shot::Shot;
+
+/// Which variants are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Variants {
+    /// Both
+    All,
+    /// The method as published, nothing carried
+    Alone,
+    /// The product, paint carried
+    Carried,
+}
 
 /// A way to run the product.
 pub struct Variant {
@@ -62,7 +74,7 @@ struct Row {
 ///
 /// # Errors
 /// A program that fails, files that cannot be written.
-pub fn run(options: &Options, out: &Path, product: &Product) -> Result<()> {
+pub fn run(options: &Options, variants: Variants, out: &Path, product: &Product) -> Result<()> {
     let shots: Vec<Shot> = options
         .kinds()
         .into_iter()
@@ -71,8 +83,10 @@ pub fn run(options: &Options, out: &Path, product: &Product) -> Result<()> {
         .collect();
     let kinds: Vec<(Kind, u32)> = shots.iter().map(|shot| (shot.kind, shot.index)).collect();
     let mut rows = Vec::new();
-    let alone = ALONE.iter().map(|variant| (variant, Some("--carry=false")));
-    for (variant, more) in alone.chain(CARRIED.iter().map(|variant| (variant, None))) {
+    let alone = ALONE.iter().filter(|_| variants != Variants::Carried);
+    let alone = alone.map(|variant| (variant, Some("--carry=false")));
+    let carried = CARRIED.iter().filter(|_| variants != Variants::Alone);
+    for (variant, more) in alone.chain(carried.map(|variant| (variant, None))) {
         let flags: Vec<&str> = more.into_iter().chain(variant.flags.iter().copied()).collect();
         let psnr = shots.iter().map(|shot| {
             psnr(out, product, shot, &flags).with_context(|| format!("{}: {}", shot.name(), variant.name))

@@ -78,7 +78,7 @@ pub fn carried(shot: &Shot) -> [(Answer, Clip); 2] {
 
 /// What is carried to frame `t`, as the product lays it over the plate.
 fn over(shot: &Shot, t: usize, carried: &Carried) -> Frame {
-    let (picture, surface) = (light(carried.picture.clone()), Some(light(carried.known_surface())));
+    let (picture, surface) = (light(carried.picture.clone()), Some(light(carried.surface.clone())));
     let composite =
         Composite { generated: &Layer { picture, surface }, crop: shot.source[t].rect(), mix: 1.0 };
     composite.frame(&shot.source[t], &shot.mask[t]).expect("one size")

@@ -29,6 +29,7 @@ use lora_edit_shot::Frame;
 use serde_json::json;
 
 use crate::bundle::{Built, cargo_build, program};
+use ablation::Variants;
 use answer::{Answer, Clip, display};
 use ceiling::Vae;
 use flow::Flow;
@@ -70,8 +71,8 @@ pub struct Options {
     #[arg(long)]
     ceiling: bool,
     /// Run the product in variants, to see what each part of the method is worth, and nothing else: hours on two cores
-    #[arg(long, conflicts_with = "baselines")]
-    ablation: bool,
+    #[arg(long, value_enum, value_name = "VARIANTS", num_args = 0..=1, default_missing_value = "all", conflicts_with = "baselines")]
+    ablation: Option<Variants>,
     /// The program `lora-edit`, built already [default: built now]
     #[arg(long)]
     engine: Option<PathBuf>,
@@ -128,8 +129,8 @@ pub fn run(options: &Options) -> Result<()> {
     std::fs::create_dir_all(&options.out)?;
     let out = options.out.canonicalize()?;
     let bench = Bench::prepare(options, &out)?;
-    if let Some(product) = bench.product.as_ref().filter(|_| options.ablation) {
-        return ablation::run(options, &out, product);
+    if let (Some(variants), Some(product)) = (options.ablation, &bench.product) {
+        return ablation::run(options, variants, &out, product);
     }
     let mut report = Report { settings: options.settings(), missing: bench.missing(), shots: Vec::new() };
     report.missing.iter().for_each(|line| eprintln!("not measured: {line}"));

@@ -138,6 +138,7 @@ mod tests {
     use super::*;
     use lora_edit_motion::carry::Carried;
     use lora_edit_motion::plane::Plane;
+    use lora_edit_shot::job::Event;
     use lora_edit_shot::package::ShotInfo;
     use lora_edit_shot::{ColourSpace, Fit, Rect, WorkingSpace};
 
@@ -190,5 +191,33 @@ mod tests {
         let answer = Answer { frames: (0..5).map(said).collect(), shown: vec![grey(0.7); 5] };
         let trust = rehearsal.compared(&trial, &answer).trust();
         assert!((trust.unknown - 1.0).abs() < 0.01 && trust.known < 0.01, "{trust:?}");
+    }
+
+    /// The plate's own first frame, each frame with fine detail of its own: a dye would be mended by it, a coat is not.
+    #[test]
+    fn the_plate_is_carried_as_a_coat() {
+        let mut shot = shot();
+        let value = |x: usize, y: usize, t: usize| {
+            let (x, y, t) = (x as f32, y as f32, t as f32);
+            0.5 + 0.2 * (0.5 * x).sin() * (0.4 * y).cos() + 0.05 * (1.9 * x + 2.3 * y + 1.7 * t).sin()
+        };
+        for (t, frame) in shot.frames.iter_mut().enumerate() {
+            frame.source = Frame::from_fn(SIDE, SIDE, 3, |x, y, out| out.fill(value(x, y, t)));
+        }
+        let keys = EditPackage { keys: FrameRange::of([1001]), frames: Vec::new(), references: Vec::new() };
+        let pass = Pass { window: crate::windows::Window::whole(5), overlap: 0 };
+        let sampling = Sampling::default();
+        let rehearsal = Rehearsal { shot: &shot, edit: &keys, pass: &pass, sampling: &sampling };
+        let (mut events, stop) = (|_: Event| (), || false);
+        let mut progress = Progress::new(&mut events, &stop);
+        let mut carrier = Carrier::new(&shot);
+        let trial = rehearsal.trial(None, &mut carrier, &mut progress).unwrap();
+        let dyed = carrier.carry_edit(&shot, &trial.keys, Followed::carry, &mut progress).unwrap();
+        let off = |picture: &Frame| {
+            let each = picture.data.iter().zip(&trial.truth[3].data).skip(3 * SIDE * 10).take(3 * SIDE * 20);
+            each.map(|(a, b)| (a - b).abs()).sum::<f32>() / (3 * SIDE * 20) as f32
+        };
+        let (coat, dye) = (&trial.made.carried(3).unwrap().picture, &dyed[3].as_ref().unwrap().picture);
+        assert!(off(coat) > 0.01 && off(dye) < 0.5 * off(coat), "coat {}, dye {}", off(coat), off(dye));
     }
 }

@@ -72,6 +72,9 @@ pub fn take_out(plate: &mut [f32], channels: usize, surface: &[f32], mask: &[f32
             continue;
         }
         for (value, old) in pixel[..channels.min(3)].iter_mut().zip(surface) {
+            if !value.is_finite() {
+                continue;
+            }
             // Nothing behind is darker than black, but for what the plate holds below it already.
             let behind = ((*value - mask * old) / (1.0 - mask)).max(value.min(0.0));
             *value = blend(*value, behind, part);

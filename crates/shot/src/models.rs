@@ -99,9 +99,16 @@ const NANO: &str = "nano";
 
 /// What suits the model of this name; people's own are taken to be like `nano`, but better made in a few steps than in one.
 pub fn defaults(name: &str) -> Defaults {
-    let steps = if name == NANO { Sampling::NANO.steps } else { 4 };
-    let sampling = Sampling { steps, ..Sampling::NANO };
-    let small = Defaults { geometry: ModelGeometry::default(), recipe: Recipe::NANO, sampling };
+    let (steps, timestep_shift) = match name {
+        NANO => (Sampling::NANO.steps, Recipe::NANO.timestep_shift),
+        // Asked at more noise levels than the first, they learn at all of them.
+        _ => (4, 1.0),
+    };
+    let small = Defaults {
+        geometry: ModelGeometry::default(),
+        recipe: Recipe { timestep_shift, ..Recipe::NANO },
+        sampling: Sampling { steps, ..Sampling::NANO },
+    };
     Family::named(name).map_or(small, |family| Defaults {
         geometry: family.geometry(),
         recipe: Recipe::published(),
@@ -112,6 +119,15 @@ pub fn defaults(name: &str) -> Defaults {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_shifted_towards_the_noise_for_nano_alone() {
+        let shift = |name| defaults(name).recipe.timestep_shift;
+        assert_eq!(
+            ["nano", "mine", "wan2.1-i2v-14b-480p", "wan2.2-i2v-a14b"].map(shift),
+            [10.0, 1.0, 1.0, 1.0]
+        );
+    }
 
     #[test]
     fn each_model_has_its_published_size_and_sampling() {

@@ -120,6 +120,7 @@ impl Recipe {
         Self {
             steps: 100,
             learning_rate: 1e-4,
+            timestep_shift: 1.0,
             look_variants: 0,
             prompt_prefix: Self::PUBLISHED_PREFIX.to_owned(),
             stage2_epochs: Self::STAGE2_EPOCHS,

@@ -24,7 +24,7 @@ pub mod pixels;
 pub mod places;
 mod preview;
 pub mod progress;
-mod rehearsal;
+pub mod rehearsal;
 pub mod report;
 mod run;
 mod samples;

@@ -124,7 +124,15 @@ impl Stage {
             result.write(dir)?;
             result.info.frames.iter().try_for_each(|frame| {
                 let picture = generated(result.info.fit.working_size, frame);
-                write_exr_half(&ResultInfo::generated_path(dir, frame), &picture).map_err(Into::into)
+                write_exr_half(&ResultInfo::generated_path(dir, frame), &picture)?;
+                // Where it was followed: in the later frames, on the left.
+                if frame >= 1003 {
+                    let surface = Frame::from_fn(picture.width, picture.height, 4, |x, _, p| {
+                        p.copy_from_slice(&[0.05, 0.1, 0.2, f32::from(2 * x < picture.width)]);
+                    });
+                    write_exr_half(&ResultInfo::surface_path(dir, frame), &surface)?;
+                }
+                Ok(())
             })
         };
         store

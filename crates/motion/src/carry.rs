@@ -17,7 +17,7 @@ use crate::track::{Way, track};
 use crate::view::{Pyramid, View, Warped};
 
 /// Coverage from which on a pixel shows the surface alone.
-const SOLID: f32 = 0.98;
+pub const SOLID: f32 = 0.98;
 
 /// Pixels round the surface that are looked at too.
 const MARGIN: i32 = 8;

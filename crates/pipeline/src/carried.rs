@@ -124,15 +124,11 @@ impl Carrier {
         clip: &Clip,
         progress: &mut Progress<'_>,
     ) -> Option<Result<Clip, JobError>> {
-        let low = window.first.min(window.last);
         let carried =
             self.along(window, progress, |followed, shot| followed.carry_coat(shot, &clip.frames[0]))?;
         let mut draft = clip.clone();
-        for (index, position) in window.padded().into_iter().enumerate().skip(1) {
-            if let Some(carried) = carried.get(position - low)
-                && position != window.first
-                && let Err(error) = show(&mut draft, index, &shot.frames[position], carried)
-            {
+        for (index, position, carried) in reached(window, &carried) {
+            if let Err(error) = show(&mut draft, index, &shot.frames[position], carried) {
                 return Some(Err(error));
             }
         }
@@ -148,15 +144,10 @@ impl Carrier {
         clip: &Clip,
         progress: &mut Progress<'_>,
     ) -> Option<Vec<Frame>> {
-        let low = window.first.min(window.last);
         let carried = self.along(window, progress, |followed, shot| followed.carry(shot, &clip.frames[0]))?;
         let mut aim = clip.frames.clone();
-        for (index, position) in window.padded().into_iter().enumerate().skip(1) {
-            if let Some(carried) = carried.get(position - low)
-                && position != window.first
-            {
-                aim[index] = in_its_light(&shot.frames[position], carried, &aim[index]);
-            }
+        for (index, position, carried) in reached(window, &carried) {
+            aim[index] = in_its_light(&shot.frames[position], carried, &aim[index]);
         }
         Some(aim)
     }
@@ -171,6 +162,14 @@ impl Carrier {
         let (low, high) = (window.first.min(window.last), window.first.max(window.last));
         self.carried((window.first, low..high + 1), progress, carry)
     }
+}
+
+/// What is carried to the frames of a window after its first: the index in the clip, the position in the shot, the paint.
+fn reached(window: Window, carried: &[Carried]) -> impl Iterator<Item = (usize, usize, &Carried)> {
+    let low = window.first.min(window.last);
+    let later =
+        window.padded().into_iter().enumerate().filter(move |(_, position)| *position != window.first);
+    later.filter_map(move |(index, position)| Some((index, position, carried.get(position - low)?)))
 }
 
 /// A recoloured frame in the light that carried paint has: what the training is to aim at.

@@ -60,10 +60,10 @@ impl Extent {
     }
 
     /// Bytes that the program keeps as pictures meanwhile: plate and masks of the shot, the same of a clip, what is made;
-    /// where paint is carried, also the pyramids, fields, paints and surfaces of each frame, and what a frame's registration takes.
+    /// where paint is carried, also the pyramids, fields, edges, paints and surfaces of each frame, and what a frame's registration takes.
     fn held(&self, clip: usize, carries: bool) -> u64 {
         let [height, width] = self.size;
-        let carried = if carries { 45 * self.frames + 100 } else { 0 };
+        let carried = if carries { 55 * self.frames + 100 } else { 0 };
         let numbers = 5 * self.frames + 8 * clip + 3 * self.frames + carried;
         (4 * numbers * height * width) as u64
     }

@@ -1,6 +1,6 @@
 //! What the model's answer is worth beside carried paint, tried out on the plate, whose every frame is known.
 
-use lora_edit_motion::carry::Followed;
+use lora_edit_motion::carry::{Followed, SOLID};
 use lora_edit_shot::job::Sampling;
 use lora_edit_shot::package::{EditPackage, ShotFrame, ShotPackage};
 use lora_edit_shot::{Frame, FrameRange, mask};
@@ -18,8 +18,6 @@ use crate::windows::Pass;
 const LOOKS: usize = 2;
 /// Looks that a training learns are counted from 0: none of these is among them, so that learning by heart shows.
 const UNSEEN: usize = 1 << 20;
-/// Coverage from which on a pixel shows the surface alone.
-const SOLID: f32 = 0.98;
 
 /// A generation that is about to begin.
 pub(crate) struct Rehearsal<'a> {

@@ -5,7 +5,7 @@
 //! that has learnt how the shot's hidden sides look is believed for it, a model that does worse than continued paint is not.
 //!
 //! What counts is what the model changes, not what it answers: the answer has been through the VAE, which a plain plate
-//! survives and fine paint does not. Taken as a whole it cost 2.4 dB on a `train` shot of 192x112, a print on a plain card.
+//! survives and fine paint does not. Taken as a whole it cost 2.4 dB on a `train` shot of 192x112, stripes and a star on a plain card.
 
 use lora_edit_motion::carry::Carried;
 use lora_edit_shot::Frame;

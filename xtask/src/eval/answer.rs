@@ -115,6 +115,7 @@ mod tests {
     use crate::eval::scene::Kind;
     use crate::eval::seeds::Split;
     use crate::eval::shot::Format;
+    use lora_edit_motion::plane::Plane;
 
     #[test]
     fn the_truth_laid_over_the_plate_is_the_truth_at_full_coverage_and_the_plate_at_none() {
@@ -133,5 +134,16 @@ mod tests {
         let (_, held) = &simple(&shot)[1];
         let full = shot.mask[0].data.iter().position(|cover| *cover == 1.0).unwrap();
         assert_eq!(held[0].pixel(full % 96, full / 96), shot.truth[0].pixel(full % 96, full / 96));
+    }
+
+    #[test]
+    fn the_rest_is_the_truth_where_paint_is_not_known() {
+        let [alone, truth] = [0.2, 0.8].map(|level| Frame::filled(3, 1, &[level; 3]));
+        let known = Plane { width: 3, height: 1, data: vec![1.0, 0.0, 0.5] };
+        let carried = Carried { picture: alone.clone(), surface: Frame::filled(3, 1, &[0.0; 4]), known };
+        let red =
+            |carried| rest_true(&alone, &truth, carried).data.iter().step_by(3).copied().collect::<Vec<_>>();
+        assert_eq!(red(Some(&carried)), [0.2, 0.8, 0.5]);
+        assert_eq!(red(None), [0.8; 3], "nothing was carried");
     }
 }

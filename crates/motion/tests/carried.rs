@@ -70,6 +70,33 @@ fn the_plates_own_surface_goes_with_the_paint() {
     }
 }
 
+/// A roto that is soft two pixels beyond the card, where the plate shows no part of it.
+#[test]
+fn a_surface_that_the_plate_does_not_show_is_not_believed() {
+    let (frames, masks) = Scene::new(3).render(plate);
+    let soft = |mask: &Frame| {
+        let solid = |x: usize, y: usize| mask.pixel(x, y)[0] == 1.0;
+        let near = |x: usize, y: usize| {
+            let reach = |v: usize, end: usize| v.saturating_sub(2)..(v + 3).min(end);
+            reach(x, mask.width).any(|x| reach(y, mask.height).any(|y| solid(x, y)))
+        };
+        Frame::from_fn(mask.width, mask.height, 1, |x, y, out| {
+            out[0] = if solid(x, y) { 1.0 } else { 0.5 * f32::from(near(x, y)) };
+        })
+    };
+    let grown: Vec<Frame> = masks.iter().map(soft).collect();
+    let carried = &carried(&frames, &grown, 0, &frames[0])[2];
+    let beyond = |i: &usize| masks[2].data[*i] == 0.0 && grown[2].data[*i] == 0.5;
+    let band: Vec<usize> = (0..masks[2].data.len()).filter(beyond).collect();
+    let mean = |value: &dyn Fn(usize) -> f32| band.iter().map(|i| value(*i)).sum::<f32>() / band.len() as f32;
+    let (known, believed) = (mean(&|i| carried.known.data[i]), mean(&|i| carried.surface.data[4 * i + 3]));
+    assert!(
+        known > 0.3 && believed < 0.6 * known,
+        "{} pixels: {known} known, {believed} believed",
+        band.len()
+    );
+}
+
 #[test]
 fn the_key_frame_keeps_its_paint() {
     let made = made(&Scene::new(4), 1);

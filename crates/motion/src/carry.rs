@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::edge::Edge;
 use crate::fill::{Paint, Seen, follows};
-use crate::light::{Fit, Light};
+use crate::light::{Change, Fit, Light};
 use crate::pattern::{mended, shares};
 use crate::plane::{Plane, root};
 use crate::track::{Way, track};
@@ -73,14 +73,15 @@ impl Shot {
         let masks: Vec<Plane> = masks.iter().map(|mask| Plane::of(&mask.crop_reflect(part), 0)).collect();
         let solid: Vec<Plane> = masks.iter().map(solid).collect();
         let code = frames.par_iter().zip(&solid);
-        let code =
-            code.map(|(frame, solid)| Pyramid::of(beyond(frame, solid, |v| v), solid.clone())).collect();
-        let light = frames.par_iter().zip(&solid);
-        let light = light.map(|(frame, solid)| beyond(frame, solid, |v| linear(working, v))).collect();
-        let edges = frames.par_iter().zip(masks).map(|(frame, mask)| {
-            Edge::new(std::array::from_fn(|c| Plane::of(frame, c).mapped(|v| linear(working, v))), mask)
+        let code = code.map(|(frame, solid)| {
+            Pyramid::of(std::array::from_fn(|c| Plane::of(frame, c).spread(solid)), solid.clone())
         });
-        Self { working, size, part, code, light, solid, edges: edges.collect() }
+        let code = code.collect();
+        let linear: Vec<[Plane; 3]> = frames.par_iter().map(|frame| linear_planes(working, frame)).collect();
+        let light = linear.par_iter().zip(&solid);
+        let light = light.map(|(frame, solid)| frame.each_ref().map(|plane| plane.spread(solid))).collect();
+        let edges = linear.into_par_iter().zip(masks).map(|(frame, mask)| Edge::new(frame, mask)).collect();
+        Self { working, size, part, code, light, solid, edges }
     }
 
     /// Follows the surface from frame `key` over the frames of `range`, which holds it; nothing where `go_on`, told how
@@ -133,8 +134,8 @@ fn with_alpha(colours: &Frame, alpha: &Plane) -> Frame {
     })
 }
 
-fn beyond(frame: &Frame, solid: &Plane, map: impl Fn(f32) -> f32) -> [Plane; 3] {
-    std::array::from_fn(|c| Plane::of(frame, c).mapped(&map).spread(solid))
+fn linear_planes(working: WorkingSpace, frame: &Frame) -> [Plane; 3] {
+    std::array::from_fn(|c| Plane::of(frame, c).mapped(|v| linear(working, v)))
 }
 
 impl Followed {
@@ -157,11 +158,12 @@ impl Followed {
         shares: impl Fn(&[Plane; 3], &[Plane; 3], &Plane) -> [Plane; 3],
     ) -> Vec<Carried> {
         let solid = &shot.solid[self.key];
-        let paint = beyond(&painted.crop_reflect(shot.part), solid, |v| linear(shot.working, v));
-        let follows = follows(&shot.light[self.key], &paint, solid);
-        let shares = shares(&shot.light[self.key], &paint, solid);
+        let painted = linear_planes(shot.working, &painted.crop_reflect(shot.part));
+        let (plate, paint) = (&shot.light[self.key], painted.each_ref().map(|plane| plane.spread(solid)));
+        let (follows, shares) = (follows(plate, &paint, solid), shares(plate, &paint, solid));
+        let [plate, paint] = shot.edges[self.key].surfaces(&painted, plate, &paint);
         let view = |colour| View::new(colour, solid.clone());
-        let key = Key { plate: view(shot.light[self.key].clone()), paint: view(paint), shares: view(shares) };
+        let key = Key { plate: view(plate), paint: view(paint), shares: view(shares) };
         let Range { start, end } = self.range;
         let carried = (start..end).into_par_iter().map(|t| self.carried(shot, t, &key));
         let (mut paints, surfaces): (Vec<Paint>, Vec<[Plane; 3]>) = carried.unzip();
@@ -236,11 +238,14 @@ const TOLERANCE: f32 = 0.1;
 
 /// The light of a frame beside the key frame's: loosely over far surroundings, then closely over near ones.
 fn light(now: &[Plane; 3], solid: &Plane, plate: &Warped) -> Light {
-    let weight = solid.with(&plate.solid, |a, b| (a * b).powi(2));
+    let weight = &solid.with(&plate.solid, |a, b| (a * b).powi(2));
+    let change = Change { now, before: &plate.colour, weight };
     let far = Fit { sigma: 8.0, noise: 0.01, gain: 0.5, offset: 0.2, tint: 0.005 };
     let near = Fit { sigma: 3.0, noise: 0.01, gain: 0.2, offset: 0.1, tint: 0.005 };
     let same = Light::same(weight.width, weight.height);
-    same.fitted(&far, now, &plate.colour, &weight).fitted(&near, now, &plate.colour, &weight)
+    let [gain, both] = [[far.of_gain(), near.of_gain()], [far, near]]
+        .map(|[far, near]| same.fitted(&far, &change).fitted(&near, &change));
+    gain.unless(&both, &change)
 }
 
 impl Shot {

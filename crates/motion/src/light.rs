@@ -2,10 +2,10 @@
 //!
 //! `now = gain * before + offset`: shading, exposure and shadows are gains, veils and highlights offsets. Around each
 //! pixel both are fitted by least squares with a prior; where the surface shows no pattern, the prior decides which of
-//! the two explains the change.
+//! the two explains the change. Where a gain alone explains it, there are no offsets: [`Light::unless`].
 
 use crate::lanes::Lanes;
-use crate::plane::Plane;
+use crate::plane::{Plane, root};
 
 /// Gain and offsets, place by place.
 #[derive(Debug, Clone)]
@@ -32,6 +32,49 @@ pub struct Fit {
     pub tint: f32,
 }
 
+impl Fit {
+    /// The same fit with hardly any offset.
+    pub fn of_gain(self) -> Self {
+        Self { offset: 0.01 * self.offset, tint: 0.01 * self.tint, ..self }
+    }
+}
+
+/// A change from `before` to `now`, in scene-linear light; each pixel counts by `weight`.
+#[derive(Clone, Copy)]
+pub struct Change<'a> {
+    /// The surface as it looks now.
+    pub now: &'a [Plane; 3],
+    /// As it looked before, at the same place.
+    pub before: &'a [Plane; 3],
+    /// Of each pixel.
+    pub weight: &'a Plane,
+}
+
+impl Change<'_> {
+    /// How far a light is from explaining the change around each pixel: the mean square in root light.
+    fn unexplained_by(&self, light: &Light) -> Plane {
+        let lit = light.lit(self.before);
+        let square = |i: usize| {
+            (0..3).map(|c| (root(self.now[c].data[i]) - root(lit[c].data[i])).powi(2)).sum::<f32>()
+        };
+        let sums = Lanes::from_fn(self.weight.width, self.weight.height, |i, _, _| {
+            let weight = self.weight.data[i];
+            [weight, weight * square(i) / 3.0]
+        });
+        let [weight, square] = sums.blurred(AROUND).planes();
+        square.with(&weight, |square, weight| square / weight.max(1e-6))
+    }
+}
+
+/// Standard deviation of the surroundings in which two lights are compared, in pixels.
+const AROUND: f32 = 6.0;
+/// Root light that no light explains: noise, and what motion is wrong by.
+const UNEXPLAINED: f32 = 0.003;
+/// Logarithm of mean squares by which the richer light must be better to count half, and how softly.
+///
+/// 16 `train` shots of 384x224, carried paint alone: a mean of 0.5 dB over offsets everywhere.
+const BETTER: [f32; 2] = [0.3, 0.1];
+
 impl Light {
     /// Nothing has changed.
     pub fn same(width: usize, height: usize) -> Self {
@@ -39,8 +82,8 @@ impl Light {
         Self { gain: Plane::filled(width, height, 1.0), offset: std::array::from_fn(|_| offset()) }
     }
 
-    /// Fits the change from `before` to `now`, each pixel counting by `weight`.
-    pub fn fitted(&self, fit: &Fit, now: &[Plane; 3], before: &[Plane; 3], weight: &Plane) -> Self {
+    /// Fits `change`, near this light.
+    pub fn fitted(&self, fit: &Fit, &Change { now, before, weight }: &Change<'_>) -> Self {
         let (width, height) = (weight.width, weight.height);
         let sums = Lanes::from_fn(width, height, |i, _, _| {
             let w = weight.data[i];
@@ -57,6 +100,26 @@ impl Light {
         });
         let [gain, r, g, b] = found.planes();
         Self { gain, offset: [r, g, b] }
+    }
+
+    /// This light, unless `richer` explains the change better: around each pixel for itself.
+    ///
+    /// Offsets that are not needed take part of a shadow for a veil. On the plate the two look alike, on paint of another
+    /// brightness they do not.
+    pub fn unless(mut self, richer: &Self, change: &Change<'_>) -> Self {
+        let [own, other] = [&self, richer].map(|light| change.unexplained_by(light));
+        let part = own.with(&other, |own, other| {
+            let floor = UNEXPLAINED * UNEXPLAINED;
+            let better = ((own + floor) / (other + floor)).ln();
+            1.0 / (1.0 + ((BETTER[0] - better) / BETTER[1]).exp())
+        });
+        let mix = |own: &mut Plane, other: &Plane| {
+            let both = own.data.iter_mut().zip(&other.data).zip(&part.data);
+            both.for_each(|((own, other), part)| *own += part * (other - *own));
+        };
+        mix(&mut self.gain, &richer.gain);
+        self.offset.iter_mut().zip(&richer.offset).for_each(|(own, other)| mix(own, other));
+        self
     }
 
     /// `before`, as it looks in this light.
@@ -120,7 +183,8 @@ mod tests {
 
     fn fitted(before: &[Plane; 3], gain: f32, veil: f32) -> [f32; 4] {
         let weight = Plane::filled(48, 40, 1.0);
-        let light = Light::same(48, 40).fitted(&FIT, &changed(before, gain, veil), before, &weight);
+        let change = Change { now: &changed(before, gain, veil), before, weight: &weight };
+        let light = Light::same(48, 40).fitted(&FIT, &change);
         let [r, g, b] = light.offset.each_ref().map(|plane| plane.at(24, 20));
         [light.gain.at(24, 20), r, g, b]
     }
@@ -151,10 +215,29 @@ mod tests {
             gain: Plane::filled(60, 40, 1.3),
             offset: [0.1, 0.2, 0.3].map(|v| Plane::filled(60, 40, v)),
         };
-        let light = prior.fitted(&FIT, &changed(&flat, 0.5, 0.0), &flat, &seen);
+        let change = Change { now: &changed(&flat, 0.5, 0.0), before: &flat, weight: &seen };
+        let light = prior.fitted(&FIT, &change);
         let there = [&light.gain, &light.offset[0], &light.offset[1], &light.offset[2]].map(|p| p.at(50, 20));
         assert_eq!(there, [1.3, 0.1, 0.2, 0.3]);
         let lit = light.lit(&flat);
         assert!((lit[0].at(8, 20) - 0.3).abs() < 0.01, "{}", lit[0].at(8, 20));
+    }
+
+    /// A shadow falls on the left half of a nearly grey pattern, a veil on the right.
+    #[test]
+    fn offsets_are_there_only_where_a_gain_does_not_explain_the_change() {
+        let wave = |x: usize, y: usize| (0.9 * x as f32).sin() * (0.8 * y as f32).cos();
+        let before = [0.3, 0.29, 0.28].map(|v| Plane::from_fn(96, 40, |x, y| v + 0.02 * wave(x, y)));
+        let now = before.each_ref().map(|plane| {
+            Plane::from_fn(96, 40, |x, y| if x < 48 { 0.6 * plane.at(x, y) } else { plane.at(x, y) + 0.1 })
+        });
+        let change = Change { now: &now, before: &before, weight: &Plane::filled(96, 40, 1.0) };
+        let [gain, both] = [FIT.of_gain(), FIT].map(|fit| Light::same(96, 40).fitted(&fit, &change));
+        let light = gain.unless(&both, &change);
+        let at = |light: &Light, x: usize| [light.gain.at(x, 20), light.offset[1].at(x, 20)];
+        let ([shadow, veil], loose) = ([20, 76].map(|x| at(&light, x)), at(&both, 20));
+        assert!((shadow[0] - 0.6).abs() < 0.01 && shadow[1].abs() < 0.002, "{shadow:?}");
+        assert!((shadow[0] - 0.6).abs() < 0.2 * (loose[0] - 0.6).abs(), "{shadow:?} {loose:?}");
+        assert!((veil[0] - 1.0).abs() < 0.1 && (veil[1] - 0.1).abs() < 0.03, "{veil:?}");
     }
 }

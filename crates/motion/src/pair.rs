@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::field::Field;
 use crate::lanes::{LINES, Lanes};
-use crate::light::{Fit, Light};
+use crate::light::{Change, Fit, Light};
 use crate::plane::Plane;
 use crate::polynomial::{Degree, Polynomial};
 use crate::register::Effort;
@@ -157,7 +157,8 @@ pub(crate) fn matched(target: &View, warped: &Warped, weight: &Plane, sigma: f32
         return warped.colour.clone();
     }
     let fit = Fit { sigma, noise: 0.02, gain: 0.5, offset: 0.2, tint: 0.1 };
-    let light = Light::same(weight.width, weight.height).fitted(&fit, &target.colour, &warped.colour, weight);
+    let change = Change { now: &target.colour, before: &warped.colour, weight };
+    let light = Light::same(weight.width, weight.height).fitted(&fit, &change);
     light.lit(&warped.colour)
 }
 

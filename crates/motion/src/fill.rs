@@ -3,7 +3,7 @@
 //! What a frame nearer the key shows already keeps its paint from there, so that it does not change from frame to frame.
 //! What is newly seen is continued from the paint around it, mostly along the motion: what comes round a body carries on
 //! what runs round it. Where the paint follows the plate's own pattern, as a dye does, the pattern of the new place
-//! goes with it; how far it does is measured in the key frame.
+//! goes with it; how far it does is measured in the key frame. A coat takes the new place's shading alone.
 
 use rayon::prelude::*;
 
@@ -78,7 +78,7 @@ impl Paint {
         if !known.contains(&true) {
             return self;
         }
-        let pattern = brightness(plate).mapped(|v| v.powf(follows));
+        let pattern = pattern(plate, inside, follows);
         let missing: Vec<usize> = (0..known.len()).filter(|&i| !known[i] && inside.data[i] > 0.0).collect();
         let around = Around { paint: &self, known: &known, pattern: &pattern };
         let found: Vec<[f32; 3]> = missing
@@ -95,6 +95,20 @@ impl Paint {
     }
 }
 
+/// Standard deviation of what counts as shading, in pixels. Less takes the plate's texture for it.
+const SHADING: f32 = 3.0;
+
+/// What continued paint goes with, place by place: all of the plate's brightness as far as it follows that, for the rest what is left
+/// when the texture is blurred away. A body is darker where it turns away: paint continued there without it came out
+/// bright, and glowed when it had come round (8 `train` balls of 384x224: 0.3 dB, at most 0.9).
+fn pattern(plate: &[Plane; 3], inside: &Plane, follows: f32) -> Plane {
+    let bright = brightness(plate);
+    let [sum, weight] =
+        [bright.with(inside, |v, w| v * w), inside.clone()].map(|plane| plane.blurred(SHADING));
+    let shading = sum.with(&weight, |sum, weight| if weight > 1e-3 { sum / weight } else { DARK });
+    bright.with(&shading, |bright, shading| bright.powf(follows) * shading.max(DARK).powf(1.0 - follows))
+}
+
 /// A painted frame seen through a field.
 pub struct Seen {
     /// Its paint in its own light.
@@ -109,8 +123,8 @@ struct Around<'a> {
     pattern: &'a Plane,
 }
 
-/// How much farther paint is continued along the motion than across it.
-const ALONG: f32 = 3.0;
+/// How much farther paint is continued along the motion than across it. 3 is 0.3 dB worse on 8 `train` balls, 1 is worse on some.
+const ALONG: f32 = 2.0;
 
 impl Around<'_> {
     /// The paint around a place, near known pixels first, in the place's own pattern.
@@ -178,7 +192,7 @@ mod tests {
         Plane::filled(SIZE[0], SIZE[1], value)
     }
 
-    fn pattern(a: f32) -> Plane {
+    fn waves(a: f32) -> Plane {
         Plane::from_fn(SIZE[0], SIZE[1], |x, y| 0.3 + 0.1 * (a * x as f32).sin() * (0.8 * y as f32).cos())
     }
 
@@ -196,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_dye_follows_the_plate_and_a_flat_paint_does_not() {
-        let plate = [0.9, 1.1, 0.7].map(pattern);
+        let plate = [0.9, 1.1, 0.7].map(waves);
         let solid = flat(1.0);
         let dye = plate.each_ref().map(|plane| plane.mapped(|v| 0.5 * v));
         let (dye, flat_paint) =
@@ -209,7 +223,7 @@ mod tests {
     fn constant_paint_is_continued_as_it_is() {
         let colours = [0.2, 0.5, 0.1];
         for motion in [Field::still(SIZE[0], SIZE[1]), Field::shifted(SIZE[0], SIZE[1], [4.0, 1.0])] {
-            let plate = [0.9, 1.1, 0.7].map(pattern);
+            let plate = [0.4, 0.3, 0.2].map(flat);
             let found = paint(colours.map(flat), &left()).continued(&flat(1.0), &plate, &motion, 0.0);
             for (plane, wanted) in found.colour.iter().zip(colours) {
                 assert!(plane.data.iter().all(|v| (v - wanted).abs() < 1e-5));
@@ -217,9 +231,24 @@ mod tests {
         }
     }
 
+    /// The plate darkens towards the right and has a fine texture: the paint goes with the one and not with the other.
+    #[test]
+    fn a_coat_is_continued_with_the_new_places_shading() {
+        let shade = |x: usize| 1.0 - 0.6 * x as f32 / 47.0;
+        let texture = |x: usize, y: usize| 1.0 + 0.3 * (2.1 * x as f32).sin() * (2.3 * y as f32).cos();
+        let plate =
+            [0.9, 1.1, 0.7].map(|v| Plane::from_fn(48, 40, |x, y| v * 0.3 * shade(x) * texture(x, y)));
+        let lit = [0.2, 0.5, 0.1].map(|v| Plane::from_fn(48, 40, |x, _| v * shade(x)));
+        let found = paint(lit.clone(), &left()).continued(&flat(1.0), &plate, &Field::still(48, 40), 0.0);
+        for x in [28, 34, 40] {
+            let off = found.colour[1].at(x, 20) / lit[1].at(x, 20) - 1.0;
+            assert!(off.abs() < 0.08, "column {x} is off by {off}");
+        }
+    }
+
     #[test]
     fn a_dye_is_continued_with_the_plates_own_pattern() {
-        let plate = [0; 3].map(|_| pattern(0.9));
+        let plate = [0; 3].map(|_| waves(0.9));
         let dye = plate.each_ref().map(|plane| plane.mapped(|v| 0.5 * v));
         let found = paint(dye.clone(), &left()).continued(&flat(1.0), &plate, &Field::still(48, 40), 1.0);
         let off = |i: usize| (found.colour[1].data[i] - dye[1].data[i]).abs();

@@ -72,8 +72,9 @@ const AROUND: f32 = 6.0;
 const UNEXPLAINED: f32 = 0.003;
 /// Logarithm of mean squares by which the richer light must be better to count half, and how softly.
 ///
-/// 16 `train` shots of 384x224, carried paint alone: a mean of 0.5 dB over offsets everywhere.
-const BETTER: [f32; 2] = [0.3, 0.1];
+/// On 9 `train` shots of 384x224 with what changes most, carried paint alone: 0.05 dB over half of it, 0.18 over twice as much.
+/// Against offsets everywhere it was 0.5 dB in the mean of 16 shots.
+const BETTER: [f32; 2] = [0.6, 0.2];
 
 impl Light {
     /// Nothing has changed.
@@ -227,7 +228,7 @@ mod tests {
     #[test]
     fn offsets_are_there_only_where_a_gain_does_not_explain_the_change() {
         let wave = |x: usize, y: usize| (0.9 * x as f32).sin() * (0.8 * y as f32).cos();
-        let before = [0.3, 0.29, 0.28].map(|v| Plane::from_fn(96, 40, |x, y| v + 0.02 * wave(x, y)));
+        let before = [0.3, 0.29, 0.28].map(|v| Plane::from_fn(96, 40, |x, y| v + 0.04 * wave(x, y)));
         let now = before.each_ref().map(|plane| {
             Plane::from_fn(96, 40, |x, y| if x < 48 { 0.6 * plane.at(x, y) } else { plane.at(x, y) + 0.1 })
         });

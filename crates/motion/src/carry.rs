@@ -239,8 +239,8 @@ const TOLERANCE: f32 = 0.1;
 /// How gains alone are fitted, far and near. Nearer, a pattern that lies a fraction of a pixel off is taken for light: 0.2 to 0.6 dB
 /// on `train` shots of a cloth, a limb and a post.
 const GAINS: [Fit; 2] = [
-    Fit { sigma: 8.0, noise: 0.01, gain: 0.5, offset: 0.2, tint: 0.005 },
-    Fit { sigma: 3.0, noise: 0.01, gain: 0.2, offset: 0.1, tint: 0.005 },
+    Fit { sigma: 8.0, noise: 0.01, gain: 0.5, offset: 0.2, tint: 0.005 }.of_gain(),
+    Fit { sigma: 3.0, noise: 0.01, gain: 0.2, offset: 0.1, tint: 0.005 }.of_gain(),
 ];
 /// How gains and offsets are fitted, far and near. Veils change from place to place: as far as [`GAINS`] it was 1.7 and 0.8 dB worse
 /// on `train` shots with smoke, 0.1 on two of changing light.
@@ -253,9 +253,8 @@ const BOTH: [Fit; 2] = [
 fn light(now: &[Plane; 3], solid: &Plane, plate: &Warped) -> Light {
     let weight = &solid.with(&plate.solid, |a, b| (a * b).powi(2));
     let change = Change { now, before: &plate.colour, weight };
-    let gains = GAINS.map(Fit::of_gain);
     let same = Light::same(weight.width, weight.height);
-    let [gain, both] = [gains, BOTH].map(|[far, near]| same.fitted(&far, &change).fitted(&near, &change));
+    let [gain, both] = [GAINS, BOTH].map(|[far, near]| same.fitted(&far, &change).fitted(&near, &change));
     gain.unless(&both, &change)
 }
 

@@ -34,7 +34,7 @@ pub struct Fit {
 
 impl Fit {
     /// The same fit with hardly any offset.
-    pub fn of_gain(self) -> Self {
+    pub const fn of_gain(self) -> Self {
         Self { offset: 0.01 * self.offset, tint: 0.01 * self.tint, ..self }
     }
 }

@@ -3,7 +3,8 @@
 mod scene;
 
 use lora_edit_motion::carry::{Carried, Shot, TooLittle};
-use lora_edit_shot::{Frame, WorkingSpace};
+use lora_edit_shot::colour::{linear_to_srgb, to_linear};
+use lora_edit_shot::{ColourSpace, Frame, WorkingSpace};
 use scene::{Scene, painted, plate, psnr};
 
 struct Made {
@@ -215,4 +216,29 @@ fn the_same_shot_is_painted_the_same() {
     for (a, b) in a.iter().zip(&b) {
         assert!(a.picture == b.picture && a.known == b.known);
     }
+}
+
+/// The outline's column is a little brighter than the solid surface: its own paint is seen, not the last solid pixel's.
+#[test]
+fn paint_reaches_the_outline() {
+    let cover = |x: usize| {
+        if x < 8 {
+            0.0
+        } else if x == 8 {
+            0.7
+        } else {
+            1.0
+        }
+    };
+    let seen = |level: f32| {
+        Frame::from_fn(48, 40, 3, |x, _, out| {
+            let own = if x == 8 { level + 0.04 } else { level };
+            out.fill(linear_to_srgb(cover(x) * own + (1.0 - cover(x)) * 0.1));
+        })
+    };
+    let mask = Frame::from_fn(48, 40, 1, |x, _, out| out[0] = cover(x));
+    let carried = carried(&[seen(0.4)], &[mask], 0, &seen(0.6));
+    let at = |frame: &Frame, x: usize| to_linear(ColourSpace::Srgb, frame.pixel(x, 20)[1]);
+    let [paint, surface] = [&carried[0].picture, &carried[0].surface].map(|frame| at(frame, 8));
+    assert!((paint - 0.64).abs() < 0.01 && (surface - 0.44).abs() < 0.01, "{paint} {surface}");
 }
